@@ -1,0 +1,269 @@
+"""Ask a model about a picture, from the command line.
+
+    python -m tinyrs ask harbour.jpg "How many ships are there?" --model pocket-r1
+    python -m tinyrs ask harbour.jpg "Identify the location of the dock." --json --save-boxes boxes.png
+    python -m tinyrs models
+
+What was asked for goes to stdout, everything else to stderr. Exit codes: 0 answered, 1 the model failed,
+2 the question could not be put (one sentence says why), 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from tinyrs.example import Task
+
+FORMATS = (".png", ".jpg", ".jpeg", ".webp")
+"""What --save-boxes can write."""
+
+
+class _Refused(ValueError):
+    """What was asked for makes no sense; `str(e)` is one sentence."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, for `--help` and for the README."""
+    top = _Parser(prog="python -m tinyrs", description="Ask small models about pictures from above.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    ask = commands.add_parser("ask", help="ask one question about one picture")
+    ask.add_argument("picture", metavar="PICTURE", help="PNG, JPEG, WebP, GIF, TIFF or GeoTIFF")
+    ask.add_argument("question", metavar="QUESTION", help="what you want to know")
+    ask.add_argument(
+        "--model",
+        default="pocket-r1",
+        help="a name that `python -m tinyrs models` lists, a folder, a hub id, or http://host:port/v1#model "
+        "(default: %(default)s)",
+    )
+    ask.add_argument(
+        "--task",
+        type=_task,
+        metavar="TASK",
+        help=f"one of {', '.join(task.value for task in Task)} (default: read off the question)",
+    )
+    ask.add_argument("--json", action="store_true", help="print one JSON object, and nothing else")
+    ask.add_argument(
+        "--save-boxes", type=Path, metavar="FILE", help="also draw the boxes of the answer into FILE"
+    )
+    ask.add_argument(
+        "--max-new-tokens", type=_count, metavar="N", help="longest answer (default: the model's own)"
+    )
+    ask.add_argument(
+        "--temperature", type=_temperature, default=0.0, metavar="T", help="0 is greedy (default)"
+    )
+    ask.add_argument("--seed", type=int, default=0, metavar="N", help="for temperatures above 0 (default: 0)")
+    ask.add_argument("--verbose", action="store_true", help="show the log on stderr")
+    models = commands.add_parser("models", help="list the models that have a name")
+    models.add_argument("--json", action="store_true", help="print a JSON list")
+    models.set_defaults(verbose=False)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    return _run(parser().parse_args(argv))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from tinyrs.engine import EngineFailure, EngineUnavailable
+    from tinyrs.image import BadImage
+    from tinyrs.models import UnknownModel
+
+    try:
+        return _ask(args) if args.command == "ask" else _models(args)
+    except BadImage as error:
+        return _say(2, f"{args.picture}: {error}")
+    except (_Refused, UnknownModel, EngineUnavailable) as error:
+        return _say(2, error)
+    except EngineFailure as error:
+        return _say(1, error)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _ask(args: argparse.Namespace) -> int:
+    from tinyrs.engine import Options, open_engine
+    from tinyrs.example import Question
+    from tinyrs.image import open_picture
+    from tinyrs.models import resolve
+    from tinyrs.parse import parse
+    from tinyrs.prompt import guess_task
+
+    if not args.question.strip():
+        raise _Refused("The question is empty.")
+    if args.save_boxes is not None:
+        _check_target(args.save_boxes)
+    spec = resolve(args.model)
+    picture = open_picture(args.picture)
+    task, labels = guess_task(args.question)
+    question = Question(args.question, args.task or task, labels)
+    engine = open_engine(spec)
+    options = Options(args.max_new_tokens, args.temperature, args.seed)
+    reply, shown = None, 0
+    with closing(engine.stream(picture.image, question, options)) as replies:
+        try:
+            for reply in replies:
+                if not args.json:
+                    print(reply.text[shown:], end="", flush=True)
+                    shown = max(shown, len(reply.text))
+        finally:
+            if shown:
+                print()
+    spec = engine.spec
+    answer = parse(
+        reply.text,
+        dialect=spec.dialect,
+        thinking=spec.thinking,
+        truncated=reply.truncated,
+        box_scale=spec.box_scale,
+    )
+    if args.json:
+        print(json.dumps(_as_json(spec, reply, answer), ensure_ascii=False))
+    elif reply.truncated:
+        _say(0, f"The answer was cut off at {reply.tokens} tokens.")
+    if args.save_boxes is not None:
+        _save(picture.image, answer.boxes, args.save_boxes)
+    return 0
+
+
+def _as_json(spec, reply, answer) -> dict:
+    """What `--json` prints: boxes as whole numbers, 0..1000 of the upright picture's width and height."""
+    from tinyrs.example import BOX_SCALE
+
+    return {
+        "model": spec.name,
+        "reasoning": list(answer.reasoning),
+        "answer": answer.text,
+        "boxes": [box.corners() for box in answer.boxes],
+        "box_scale": BOX_SCALE,
+        "well_formed": answer.well_formed,
+        "seconds": round(reply.seconds, 3),
+        "tokens": reply.tokens,
+    }
+
+
+def _models(args: argparse.Namespace) -> int:
+    from tinyrs.models import SHIPPED, table
+
+    rows = table()
+    if args.json:
+        keys = ("name", "source", "revision", "kind", "dialect", "thinking", "box_scale", "about")
+        print(
+            json.dumps(
+                [
+                    {
+                        **{key: getattr(spec, key) for key in keys},
+                        "measured": dict(spec.measured),
+                        "here": here,
+                    }
+                    for spec, here in rows
+                ],
+                ensure_ascii=False,
+                indent=1,
+            )
+        )
+        return 0
+    width = max(len(spec.name) for spec, _ in rows)
+    for spec, here in rows:
+        where = (
+            "here"
+            if here
+            else "absent"
+            if spec.name in SHIPPED
+            else "hub"
+            if spec.kind == "local"
+            else "server"
+        )
+        print(f"{spec.name:{width}}  {where:6}  {spec.about}")
+    return 0
+
+
+def _check_target(path: Path) -> None:
+    if path.suffix.lower() not in FORMATS:
+        raise _Refused(f"--save-boxes writes {', '.join(FORMATS)}, not {path.name!r}.")
+    if not path.parent.is_dir():
+        raise _Refused(f"There is no folder {path.parent} to save into.")
+
+
+def _save(image, boxes, path: Path) -> None:
+    from tinyrs.render import draw
+
+    try:
+        draw(image, {"A": boxes}).save(path)
+    except OSError:
+        raise _Refused(f"{path} cannot be written.") from None
+
+
+def _say(code: int, sentence: object) -> int:
+    print(sentence, file=sys.stderr)
+    return code
+
+
+def _task(text: str) -> Task:
+    try:
+        return Task(text)
+    except ValueError:
+        names = ", ".join(task.value for task in Task)
+        raise argparse.ArgumentTypeError(f"there is no task {text!r}; there are {names}") from None
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _temperature(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
+    return value
+
+
+def _quiet(verbose: bool) -> None:
+    """Keep the log and the warnings of libraries off the terminal, or show them all."""
+    if verbose:
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+        return
+    logging.getLogger().addHandler(logging.NullHandler())
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
+def _command() -> None:
+    """The process around `main`."""
+    try:
+        args = parser().parse_args()
+        _quiet(args.verbose)
+        code = _run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    if code == 130:
+        # A model may be in the middle of a long computation that nothing can interrupt: do not wait for it.
+        os._exit(code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    _command()

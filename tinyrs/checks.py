@@ -1,0 +1,363 @@
+"""What looks wrong in a caption: the findings that an annotator sees before saving, and that bulk runs count.
+
+A finding is a suspicion in one sentence for a person to judge, not a verdict; the rules are made to be silent
+where they are not sure. Run over a file: `python -m annotate check FILE`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tinyrs import conclusions, places
+from tinyrs.example import Box, Question, Task
+from tinyrs.metrics import equal, number_of, pair
+from tinyrs.parse import boxes as boxes_in
+from tinyrs.parse import parse, split_steps
+from tinyrs.prompt import choices, is_choice, phrase_of
+
+CHECKS = {
+    "format": "empty parts, tags inside, a reasoning that breaks off, a box that cannot be used",
+    "label": "an answer that is none of the classes, letters or words that the question leaves",
+    "given": "an answer that differs from the one that the data set gives",
+    "contradiction": "a reasoning that comes to another answer",
+    "counts": "a reasoning that counts to another number",
+    "numbers": "coordinates or places in the reasoning that do not fit the box",
+    "leak": "a reasoning that shows it was told the answer",
+    "language": "words that are not English, or unreadable characters",
+    "length": "a reasoning or answer that is much too short or too long",
+    "repetition": "a step that says what another one said",
+}
+"""The name of every check and what it finds."""
+
+SHORTEST, LONGEST = 8, 600
+"""Words of a reasoning. The paper's samples have 110 to 210."""
+
+# What is read. A longer reasoning is a finding by its length alone, and a hostile one must not cost time.
+_READ, _LONGEST_STEP, _MOST_STEPS, _MOST_BOXES = 40_000, 2_000, 400, 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that looks wrong: `check` is a key of CHECKS, `sentence` says it to the annotator."""
+
+    check: str
+    sentence: str
+
+
+def check(
+    question: Question,
+    reasoning: str,
+    answer: str,
+    *,
+    boxes: Sequence[Box] = (),
+    given: str = "",
+    box_scale: float | None = None,
+    size: tuple[int, int] = (0, 0),
+) -> tuple[Finding, ...]:
+    """Everything that looks wrong in one caption, at most one finding of each check but "format".
+
+    boxes      the boxes of the answer, 0..1000; () reads them from `answer`
+    given      the data set's own answer, "" when there is none
+    box_scale  what boxes in `answer` and `given` run to; None is 0..1000
+    size       (width, height) of the picture in pixels, for reasonings that speak of pixels
+
+    Total: no text makes it raise. An empty reasoning is only a finding of "format", so captions of models
+    that do not reason are checked by leaving those out.
+    """
+    reasoning, whole = reasoning[:_READ], reasoning
+    answer, given = answer[:_READ], given[:_READ]
+    steps = tuple(step[:_LONGEST_STEP] for step in split_steps(reasoning)[:_MOST_STEPS])
+    boxes = tuple(boxes) or boxes_in(answer, scale=box_scale)
+    found = [*_format(question, reasoning, answer, boxes, box_scale)]
+    for name, sentence in (
+        ("label", _label(question, answer)),
+        ("given", _given(question, answer, given, boxes, box_scale)),
+        ("contradiction", _contradiction(question, steps, answer)),
+        ("counts", _counts(question, steps, answer)),
+        ("numbers", _numbers(question, steps, boxes, size)),
+        ("leak", _leak(reasoning)),
+        ("language", _language(steps, answer, question)),
+        ("length", _length(question, whole, answer)),
+        ("repetition", _repetition(steps)),
+    ):
+        if sentence:
+            found.append(Finding(name, sentence))
+    return tuple(found)
+
+
+def _quote(text: str) -> str:
+    text = " ".join(text[:400].split())
+    return f'"{text}"' if len(text) <= 120 else f'"{text[:117]}..."'
+
+
+# --- format ---------------------------------------------------------------------------------------------
+
+_SPECIAL = re.compile(r"</?(?:reasoning|answer|think|image)>|<\|[a-z_]{2,30}\|>", re.I)
+_PLACEHOLDER = re.compile(r"\b(?:reasoning process here|answer here|lorem ipsum|todo|tbd)\b", re.I)
+_DANGLING = re.compile(
+    r"(?:,|\b(?:the|a|an|of|and|or|to|in|on|at|is|are|with|from|that|this|which|for|by|as|it|its|was|has|have))\s*$",
+    re.I,
+)
+
+
+def _format(question: Question, reasoning: str, answer: str, boxes: Sequence[Box], scale: float | None):
+    if not reasoning.strip():
+        yield Finding("format", "The reasoning is empty.")
+    elif _DANGLING.search(reasoning[-60:]):
+        yield Finding("format", f"The reasoning breaks off: {_quote('...' + reasoning[-60:])}")
+    if not any(char.isalnum() for char in answer):
+        yield Finding("format", "The answer is empty.")
+    for name, text in (("reasoning", reasoning), ("answer", answer)):
+        inside = _SPECIAL.search(text) or _PLACEHOLDER.search(text)
+        if inside:
+            yield Finding("format", f"The {name} holds {_quote(inside[0])}.")
+    problems = parse(answer, thinking=False, box_scale=scale).problems
+    yield from (
+        Finding("format", sentence) for sentence in problems if "box" in sentence or "wrong way" in sentence
+    )
+    if (
+        question.task is Task.GROUNDING
+        and not is_choice(question)
+        and not boxes
+        and not problems
+        and answer.strip()
+    ):
+        yield Finding("format", "The question asks for a place, and the answer holds no box.")
+
+
+# --- the answer against the question and against the data set ---------------------------------------------
+
+_YES_NO = re.compile(r"^(?:is|are|was|were|does|do|did|has|have|can)\b(?!.{0,200}\bor\b)", re.I)
+_WORD_OF_TAG = re.compile(r"^\s*\{[A-Z]{2,3}\}\s*")
+
+
+def _yes_no(question: Question) -> bool:
+    text = _WORD_OF_TAG.sub("", question.text.strip())
+    return question.task is Task.VQA and not question.labels and bool(_YES_NO.match(text))
+
+
+def _label(question: Question, answer: str) -> str:
+    if not answer.strip():
+        return ""
+    labels = question.labels
+    if is_choice(question):
+        letters = labels or tuple(letter for letter, _ in choices(question.text))
+        if not any(equal(answer, letter, letters) for letter in letters):
+            return f"The answer {_quote(answer)} is none of the letters {', '.join(letters)}."
+    elif labels and question.task in (Task.CLASSIFICATION, Task.VQA):
+        if not any(equal(answer, label, labels) for label in labels):
+            return f"The answer {_quote(answer)} is none of the classes that the question gives."
+    elif _yes_no(question) and not any(equal(answer, word) for word in ("yes", "no")):
+        return f"The question wants yes or no, and the answer is {_quote(answer)}."
+    elif question.task is Task.COUNTING and number_of(answer) is None:
+        return f"The question wants a number, and the answer is {_quote(answer)}."
+    return ""
+
+
+def _given(question: Question, answer: str, given: str, boxes: Sequence[Box], scale: float | None) -> str:
+    if not given.strip():
+        return ""
+    true = boxes_in(given, scale=scale)
+    if true:
+        met = sum(overlap >= 0.9 for _, _, overlap in pair(boxes[:_MOST_BOXES], true[:_MOST_BOXES]))
+        same = len(true) == len(boxes) and met == min(len(true), _MOST_BOXES)
+        return "" if same else f"The data set gives another box: {_quote(given)}."
+    if question.task in (Task.OPEN, Task.CAPTIONING) and not is_choice(question):
+        return ""  # other words may say the same
+    return (
+        ""
+        if equal(answer, given, question.labels)
+        else f"The data set gives another answer: {_quote(given)}."
+    )
+
+
+# --- the reasoning against the answer ---------------------------------------------------------------------
+
+
+def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str:
+    if is_choice(question):
+        return _other_choice(question, steps, answer)
+    if question.labels:
+        affirmed, verdict = conclusions.classes(steps, question.labels)
+        wrong = verdict or (
+            min(affirmed) if affirmed and not any(_same(a, answer, question) for a in affirmed) else ""
+        )
+        if wrong and not _same(wrong, answer, question):
+            return f'The reasoning comes to "{wrong}", the answer is {_quote(answer)}.'
+        return ""
+    if _yes_no(question):
+        text = _WORD_OF_TAG.sub("", question.text.strip())
+        verdict = conclusions.yes_or_no(text, steps)
+        said = "yes" if equal(answer, "yes") else "no" if equal(answer, "no") else ""
+        if said and verdict is not None and verdict != (said == "yes"):
+            return f"The reasoning comes to {'yes' if verdict else 'no'}, the answer is {said}."
+    return ""
+
+
+def _same(label: str, answer: str, question: Question) -> bool:
+    return equal(answer, label, question.labels)
+
+
+def _other_choice(question: Question, steps: Sequence[str], answer: str) -> str:
+    offered = choices(question.text)
+    letters = question.labels or tuple(letter for letter, _ in offered)
+    named = conclusions.letter(steps)
+    if named is None and offered:
+        affirmed, verdict = conclusions.classes(steps, (words for _, words in offered))
+        words = verdict or (next(iter(affirmed)) if len(affirmed) == 1 else "")
+        named = next((letter for letter, choice in offered if choice == words), None)
+    if (
+        named
+        and any(equal(answer, letter, letters) for letter in letters)
+        and not equal(answer, named, letters)
+    ):
+        return f"The reasoning comes to {named}, the answer is {_quote(answer)}."
+    return ""
+
+
+def _counts(question: Question, steps: Sequence[str], answer: str) -> str:
+    truth = number_of(answer)
+    if question.task is not Task.COUNTING or truth is None:
+        return ""
+    said = conclusions.number(steps)
+    if said is None or said == truth:
+        return ""
+    return f"The reasoning counts {said:g}, the answer is {_quote(answer)}."
+
+
+def _numbers(question: Question, steps: Sequence[str], boxes: Sequence[Box], size: tuple[int, int]) -> str:
+    if question.task is not Task.GROUNDING or not boxes:
+        return ""
+    at = "; ".join(str(box.corners()) for box in boxes[:3])
+    step = places.misplaced(steps, boxes, size)
+    if step:
+        return f"These numbers do not fit the box {at}: {_quote(step)}"
+    step = places.wrong_side(steps, boxes, phrase_of(question.text))
+    return f"This is not where the box {at} lies: {_quote(step)}" if step else ""
+
+
+# --- leaks ------------------------------------------------------------------------------------------------
+
+_TOLD = (
+    r"(?:given|provided|supplied|known|reference|original|expected|intended|stated|listed|annotated|target)"
+)
+_WHAT = (
+    r"(?:answer|caption|annotation|response|solution|bounding box|box|coordinates|count|ground[- ]truth|"
+    r"result)s?"
+)
+_LEAKS = re.compile(
+    rf"\b(?:the|this|that|my|your|its) (?:\w+ )?{_TOLD} (?:correct |final |true )?{_WHAT}\b"
+    rf"|\b{_WHAT}\b(?: \w+){{0,2}} (?:is|are|was|were|has been|have been|already|as)"
+    rf"(?: already| just| been)? (?:given|provided|supplied|known|told|stated|specified)\b"
+    r"|\bas (?:given|provided|stated|specified|indicated|mentioned|told|listed|noted) (?:in|by|to me) "
+    r"(?:the )?(?:answer|metadata|annotation|caption|prompt|label|reference|ground|data ?set|user's answer)"
+    r"|\bmeta-?data\b|\bground[- ]?truth\b|\banswer key\b|\bquestion[- ](?:and[- ])?answer pair\b"
+    r"|\bannotat(?:ion|ions|ed|or|ors)\b"
+    rf"|\b(?:according to|based on|consistent with|matches|matching|confirmed by|agrees with|in line with|"
+    rf"per|given) (?:the|this|that) (?:{_TOLD} )?(?:answer|caption|annotation|ground|reference|solution|"
+    r"user's answer)"
+    r"|\b(?:i|we) (?:was|were|am|are|have been|'ve been) (?:told|given|informed|provided)\b"
+    r"(?! (?:a|an|the|this) (?:image|picture|photo|question|list|satellite|aerial|task|view))"
+    r"|\b(?:user|prompt|question|system|instruction|data ?set|label|label file)s? (?:already )?"
+    r"(?:provided|provides|gave|gives|told|tells|says|stated|states|supplied|specifies|lists) "
+    r"(?:me |us )?(?:that )?(?:the )?(?:correct |final |true |right )?"
+    r"(?:answer|box|bounding|coordinates|it is|count)"
+    r"|\b(?:already )?know(?:s|n|ing)? (?:that )?the (?:correct |right |final )?answer\b"
+    r"|\bsince the (?:correct |right |true )?answer is\b"
+    r"|\banswer (?:says|states|indicates|mentions|tells|gives)\b"
+    r"|\bwithout (?:referencing|mentioning|revealing) the answer\b|\b(?:system|user) (?:message|prompt)\b"
+    r"|\b(?:instructed|supposed|asked|told) (?:not )?to (?:justify|reference|mention|reveal|explain) "
+    r"(?:\w+ )?answer\b"
+    r"|\bto (?:justify|support|reach|arrive at) the (?:given|provided|correct|expected|known) answer\b",
+    re.I,
+)
+
+
+def _leak(reasoning: str) -> str:
+    found = _LEAKS.search(reasoning)
+    return f"The reasoning speaks of {_quote(found[0])}, as if it had been told the answer." if found else ""
+
+
+# --- language ---------------------------------------------------------------------------------------------
+
+_FOREIGN_SCRIPT = re.compile(
+    r"[^\W\d_a-zA-Z\u00aa\u00ba\u00b5\u00c0-\u024f\u1e00-\u1eff\u0370-\u03ff]{2,}"
+    r"|[\u3040-\u9fff\uac00-\ud7af]"
+)
+_GREEK = re.compile(r"[\u0370-\u03ff]{3,}")  # two letters may be a formula
+_BROKEN = re.compile("\ufffd|\u00c3[\u0080-\u00bf]|\u00e2\u20ac")
+_ENGLISH = frozenset(
+    "the of and to in is are it this that with for on as at by from be not no there which i we you an or but "
+    "so can see image its has have was were these those one two more most also only between around near into "
+    "over than then other what where how if they their them my me let look would likely here".split()
+)
+# Words of Spanish, Portuguese, Italian, French, German, Dutch, Turkish, Indonesian, Polish and Swedish that
+# are frequent there and rare or unknown in English.
+_FOREIGN = frozenset(
+    """
+    el los las una del que en por con para pero está están hay muy aquí imagen puente se ve su
+    uma não os dos das com mais imagem são é o
+    il della delle degli nel nella sono che di immagine questa questo è per
+    le les des du est une et dans sur avec pas il y qui cette ce nous voit l'image sont aux
+    der das und ist nicht ein eine einen dem den mit auf im zu sich wir sehe bild sieht es für von auch
+    het een van niet zijn wij zien beeld voor naar dat op die
+    bir ve bu için görüntüde var olan ile de görülüyor yok gibi
+    yang dan di ini adalah dengan gambar ada tidak pada untuk dari terlihat
+    jest nie na w z się obrazie oraz widać
+    och att det som på är av för bilden med inte
+    """.split()
+)
+_WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+
+
+def _language(steps: Sequence[str], answer: str, question: Question) -> str:
+    for text in (*steps, answer):
+        strange = _BROKEN.search(text)
+        if strange:
+            return f"Unreadable characters: {_quote(text)}"
+        strange = _FOREIGN_SCRIPT.search(text) or _GREEK.search(text)
+        if strange and strange[0] not in question.text:
+            return f"Not English: {_quote(text)}"
+        words = [word.lower() for word in _WORDS.findall(text[:_LONGEST_STEP])]
+        foreign = sum(word in _FOREIGN for word in words if len(word) > 1)
+        english = sum(word in _ENGLISH for word in words)
+        if foreign >= 2 and foreign > english and foreign >= 0.15 * len(words):
+            return f"Not English: {_quote(text)}"
+    return ""
+
+
+# --- length and repetition --------------------------------------------------------------------------------
+
+
+def _length(question: Question, reasoning: str, answer: str) -> str:
+    words = len(reasoning.split())
+    if 0 < words < SHORTEST:
+        return f"The reasoning has only {words} words."
+    if words > LONGEST or len(reasoning) > 12 * LONGEST:
+        return f"The reasoning has {words} words."
+    short = question.task in (Task.CLASSIFICATION, Task.VQA, Task.COUNTING)
+    said = len(answer.split())
+    if said > (15 if short else 300) and not question.labels:
+        return f"The answer has {said} words."
+    return ""
+
+
+def _repetition(steps: Sequence[str]) -> str:
+    bags: list[tuple[frozenset[str], str]] = []
+    for step in steps:
+        bag = frozenset(word.lower() for word in _WORDS.findall(step))
+        if len(bag) < 5:
+            continue
+        numbers = re.findall(r"\d+", step)
+        for other, text in bags:
+            # "one at 10" and "one at 20" use the same words and say different things.
+            if len(bag & other) >= 0.9 * len(bag | other) and numbers == re.findall(r"\d+", text):
+                return f"Said twice: {_quote(step)}"
+        bags.append((bag, step))
+    words = re.findall(r"\w+", " ".join(steps).lower())  # with numbers: a list of places is no loop
+    runs = Counter(zip(*(words[i:] for i in range(8))))
+    most = runs.most_common(1)
+    return f"Said again and again: {_quote(' '.join(most[0][0]))}" if most and most[0][1] >= 3 else ""

@@ -1,0 +1,46 @@
+"""Paths and limits, read once from the environment. Every variable starts with TINYRS_."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise SystemExit(f"{name} must be a whole number, not {text!r}.") from None
+
+
+@dataclass(frozen=True)
+class Config:
+    """The limits of one process.
+
+    data            folder for the database and the pictures beside it
+    max_bytes       largest upload, bytes
+    max_pixels      largest picture held in memory, pixels
+    queue_size      visitors who may wait for an answer
+    threads         CPU threads of a local model; 0 leaves it to torch
+    pair            names of the two models the page opens with
+    """
+
+    data: Path = field(default_factory=lambda: Path(os.environ.get("TINYRS_DATA", ROOT / "data")))
+    max_bytes: int = field(default_factory=lambda: _number("TINYRS_MAX_BYTES", 100 * 2**20))
+    max_pixels: int = field(default_factory=lambda: _number("TINYRS_MAX_PIXELS", 40_000_000))
+    queue_size: int = field(default_factory=lambda: _number("TINYRS_QUEUE_SIZE", 20))
+    threads: int = field(default_factory=lambda: _number("TINYRS_THREADS", 0))
+    pair: tuple[str, str] = field(
+        default_factory=lambda: tuple(os.environ.get("TINYRS_PAIR", "pocket,pocket-r1").split(","))[:2]
+    )
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.data / "tinyrs.db"

@@ -1,0 +1,98 @@
+"""What one visitor sees of a comparison: picture, question, and two sides as far as they have answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from tinyrs.compare import Event
+from tinyrs.engine import Reply
+from tinyrs.example import BOX_SCALE, Answer, Question
+from tinyrs.metrics import equal, iou
+
+SIDES = ("A", "B")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one visitor's Compare tab shows. Kept by the server, per browser tab.
+
+    path, name, sha256, size, notes   the picture;  run is the id of the stored run, "" until it is kept
+    """
+
+    path: str
+    name: str
+    sha256: str
+    size: tuple[int, int]
+    notes: tuple[str, ...]
+    question: Question | None = None
+    models: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    replies: dict[str, Reply] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    run: str = ""
+
+    @property
+    def asked(self) -> bool:
+        return self.question is not None
+
+    @property
+    def layers(self) -> dict[str, tuple]:
+        """The boxes of each side that has answered."""
+        return {side: self.answers[side].boxes for side in SIDES if side in self.answers}
+
+    def after(self, event: Event, cancelled: bool) -> Shown:
+        """What is shown once `event` has come."""
+        side, answers = event.side, dict(self.answers)
+        state = "streaming"
+        if event.done:
+            finished = event.error or (event.reply and event.reply.finished)
+            state = "stopped" if cancelled and not finished else "done"
+            answers.setdefault(side, Answer(""))
+        if event.answer:
+            answers[side] = event.answer
+        return replace(
+            self,
+            states={**self.states, side: state},
+            answers=answers,
+            replies={**self.replies, side: event.reply} if event.reply else self.replies,
+            errors={**self.errors, side: event.error} if event.error else self.errors,
+        )
+
+    def overlap(self) -> float | None:
+        """IoU of the sides' first boxes; None unless both have one."""
+        first = [boxes[0] for boxes in self.layers.values() if boxes]
+        return iou(*first) if len(first) == 2 else None
+
+    def same(self) -> bool | None:
+        """Whether both say the same; None unless both answered in words."""
+        texts = [
+            self.answers[side].text for side in SIDES if side in self.answers and not self.errors.get(side)
+        ]
+        if len(texts) < 2 or not all(texts) or any(self.layers.values()):
+            return None
+        return equal(texts[0], texts[1], self.question.labels)
+
+    def as_json(self) -> dict:
+        """The run as a person may want to keep it."""
+        sides = {}
+        for side, answer in self.answers.items():
+            reply = self.replies.get(side, Reply(""))
+            sides[side] = {
+                "model": self.models[side],
+                "reasoning": list(answer.reasoning),
+                "answer": answer.text,
+                "boxes": [box.corners() for box in answer.boxes],
+                "box_scale": BOX_SCALE,
+                "well_formed": answer.well_formed,
+                "truncated": answer.truncated,
+                "problems": list(answer.problems),
+                "error": self.errors.get(side, ""),
+                "first_token": reply.first_token,
+                "seconds": reply.seconds,
+                "tokens": reply.tokens,
+                "raw": answer.raw,
+            }
+        picture = {"name": self.name, "sha256": self.sha256, "width": self.size[0], "height": self.size[1]}
+        question = {"text": self.question.text, "task": self.question.task.value}
+        return {"picture": picture, "question": question, "answers": sides, "iou": self.overlap()}
