@@ -1,0 +1,280 @@
+"""The schema of the store, one function per step; what ran is recorded in `_sqlite_migrations`.
+
+A released step is never edited: write the next one. Every table holds a record and is append-only, which
+triggers enforce, but for `heads`: that is an index of the newest revision of each caption, kept by triggers
+and made of nothing but the record, so that the queue stays fast with 100,000 captions.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+migrations = Migrations("tinyrs")
+
+RECORDS = (
+    "pictures", "runs", "sides", "flags", "votes", "captions", "revisions", "reviews", "leases", "exports",
+    "export_rows",
+)  # fmt: skip
+
+
+class ForeignDatabase(Exception):
+    """The file is the database of some other program."""
+
+
+class NewerDatabase(Exception):
+    """The file was written by newer code; .version is its schema, code_version() ours."""
+
+    def __init__(self, version: int):
+        super().__init__(version)
+        self.version = version
+
+
+def code_version() -> int:
+    """The schema version this code writes: how many steps it knows."""
+    return len(migrations._migrations)
+
+
+def file_version(db: Database) -> int:
+    """The schema version of the file, 0 when it is new. Raises ForeignDatabase, NewerDatabase."""
+    applied = [step.name for step in migrations.applied(db)]
+    if not applied and db.table_names():
+        raise ForeignDatabase
+    known = {step.name for step in migrations._migrations}
+    if not known.issuperset(applied):
+        raise NewerDatabase(len(applied))
+    return len(applied)
+
+
+def migrate(db: Database) -> None:
+    """Bring the file to this code's schema, if it is not there yet. Safe in many processes at once."""
+    if file_version(db) == code_version():
+        return
+    # One immediate transaction around all: the processes that open a new file together wait for the first.
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        file_version(db)
+        migrations.apply(db)
+        db.conn.execute("COMMIT")
+    except BaseException:
+        db.rollback()
+        raise
+
+
+def _run(db: Database, *statements: str) -> None:
+    # Not executescript: it commits, and half a step would stay behind when the other half fails.
+    for statement in statements:
+        db.conn.execute(statement)
+
+
+@migrations()
+def m001_start(db: Database) -> None:
+    """Tables. Times are UTC in ISO 8601 with milliseconds, so that text order is time order."""
+    _run(
+        db,
+        """CREATE TABLE pictures (
+            sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),
+            width INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            format TEXT NOT NULL,
+            file TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            notes TEXT NOT NULL CHECK (json_valid(notes)),
+            crs TEXT,
+            transform TEXT CHECK (transform IS NULL OR json_valid(transform)),
+            created_at TEXT NOT NULL
+        )""",
+        """CREATE TABLE runs (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            picture TEXT NOT NULL REFERENCES pictures(sha256),
+            question TEXT NOT NULL,
+            task TEXT NOT NULL,
+            labels TEXT NOT NULL CHECK (json_valid(labels)),
+            author TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        """CREATE TABLE sides (
+            id INTEGER PRIMARY KEY,
+            run TEXT NOT NULL REFERENCES runs(id),
+            side TEXT NOT NULL,
+            model TEXT NOT NULL,
+            raw TEXT NOT NULL,
+            reasoning TEXT NOT NULL CHECK (json_valid(reasoning)),
+            answer TEXT NOT NULL,
+            boxes TEXT NOT NULL CHECK (json_valid(boxes)),
+            reasoning_boxes TEXT NOT NULL CHECK (json_valid(reasoning_boxes)),
+            well_formed INTEGER NOT NULL,
+            truncated INTEGER NOT NULL,
+            problems TEXT NOT NULL CHECK (json_valid(problems)),
+            tokens INTEGER NOT NULL,
+            first_token REAL,
+            seconds REAL NOT NULL,
+            error TEXT NOT NULL,
+            UNIQUE (run, side)
+        )""",
+        """CREATE TABLE captions (
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL UNIQUE,
+            picture TEXT NOT NULL REFERENCES pictures(sha256),
+            question TEXT NOT NULL,
+            task TEXT NOT NULL,
+            labels TEXT NOT NULL CHECK (json_valid(labels)),
+            source TEXT NOT NULL,
+            run TEXT REFERENCES runs(id),
+            side TEXT,
+            rank INTEGER NOT NULL,
+            why TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        "CREATE INDEX captions_picture ON captions(picture)",
+        # UNIQUE(parent) makes a fork impossible: one revision has one successor.
+        """CREATE TABLE revisions (
+            id INTEGER PRIMARY KEY,
+            caption INTEGER NOT NULL REFERENCES captions(id),
+            parent INTEGER UNIQUE REFERENCES revisions(id),
+            restores INTEGER REFERENCES revisions(id),
+            reasoning TEXT NOT NULL,
+            answer TEXT NOT NULL,
+            boxes TEXT NOT NULL CHECK (json_valid(boxes)),
+            author TEXT NOT NULL,
+            note TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        "CREATE INDEX revisions_caption ON revisions(caption)",
+        "CREATE UNIQUE INDEX revisions_one_start ON revisions(caption) WHERE parent IS NULL",
+        """CREATE TABLE flags (
+            id INTEGER PRIMARY KEY,
+            run TEXT NOT NULL REFERENCES runs(id),
+            side TEXT NOT NULL,
+            reasons TEXT NOT NULL CHECK (json_valid(reasons)),
+            note TEXT NOT NULL CHECK (length(note) <= 2000),
+            author TEXT NOT NULL,
+            caption INTEGER REFERENCES captions(id),
+            created_at TEXT NOT NULL,
+            FOREIGN KEY (run, side) REFERENCES sides(run, side)
+        )""",
+        "CREATE INDEX flags_author ON flags(author, created_at)",
+        "CREATE INDEX flags_run ON flags(run)",
+        "CREATE INDEX flags_caption ON flags(caption)",
+        """CREATE TABLE votes (
+            id INTEGER PRIMARY KEY,
+            run TEXT NOT NULL REFERENCES runs(id),
+            choice TEXT NOT NULL,
+            author TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        "CREATE INDEX votes_run ON votes(run)",
+        """CREATE TABLE reviews (
+            id INTEGER PRIMARY KEY,
+            revision INTEGER NOT NULL REFERENCES revisions(id),
+            verdict TEXT NOT NULL CHECK (verdict IN ('accept', 'amend', 'reject')),
+            author TEXT NOT NULL,
+            self_reviewed INTEGER NOT NULL,
+            note TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        "CREATE INDEX reviews_revision ON reviews(revision)",
+        # A caption's newest row says who holds it: 'take' until `until`; 'release' and 'skip' give it back.
+        """CREATE TABLE leases (
+            id INTEGER PRIMARY KEY,
+            caption INTEGER NOT NULL REFERENCES captions(id),
+            author TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('take', 'release', 'skip')),
+            until TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        "CREATE INDEX leases_caption ON leases(caption, id)",
+        "CREATE INDEX leases_author ON leases(author, kind, until)",
+        """CREATE TABLE exports (
+            id INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL,
+            rows INTEGER NOT NULL,
+            sha256 TEXT NOT NULL UNIQUE,
+            created_at TEXT NOT NULL
+        )""",
+        """CREATE TABLE export_rows (
+            export INTEGER NOT NULL REFERENCES exports(id),
+            row INTEGER NOT NULL,
+            revision INTEGER NOT NULL REFERENCES revisions(id),
+            PRIMARY KEY (export, row)
+        )""",
+        "CREATE INDEX export_rows_revision ON export_rows(revision)",
+    )
+    _run(db, *(statement for table in RECORDS for statement in _append_only(table)))
+    _heads(db)
+    _words(db)
+    _views(db)
+
+
+def _append_only(table: str) -> list[str]:
+    return [
+        f"""CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table}
+            BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
+        for change in ("UPDATE", "DELETE")
+    ]
+
+
+def _heads(db: Database) -> None:
+    _run(
+        db,
+        """CREATE TABLE heads (
+            caption INTEGER PRIMARY KEY REFERENCES captions(id),
+            revision INTEGER NOT NULL REFERENCES revisions(id),
+            state TEXT NOT NULL CHECK (state IN ('annotate', 'review', 'accepted', 'rejected')),
+            rank INTEGER NOT NULL
+        )""",
+        "CREATE INDEX heads_queue ON heads(state, rank, caption)",
+        # A caption whose newest text is the one it came in with still waits for its annotator.
+        """CREATE TRIGGER revisions_head AFTER INSERT ON revisions BEGIN
+            INSERT INTO heads (caption, revision, state, rank) SELECT
+                new.caption, new.id,
+                CASE WHEN (SELECT parent FROM revisions WHERE id = coalesce(new.restores, new.id)) IS NULL
+                     THEN 'annotate' ELSE 'review' END,
+                (SELECT rank FROM captions WHERE id = new.caption)
+            WHERE true
+            ON CONFLICT (caption) DO UPDATE SET revision = excluded.revision, state = excluded.state;
+        END""",
+        """CREATE TRIGGER reviews_head AFTER INSERT ON reviews WHEN new.verdict <> 'amend' BEGIN
+            UPDATE heads SET state = CASE new.verdict WHEN 'accept' THEN 'accepted' ELSE 'rejected' END
+            WHERE caption = (SELECT caption FROM revisions WHERE id = new.revision)
+              AND revision = new.revision;
+        END""",
+        "CREATE TRIGGER flags_head AFTER INSERT ON flags WHEN new.caption IS NOT NULL BEGIN"
+        " UPDATE heads SET rank = 0 WHERE caption = new.caption; END",
+    )
+
+
+def _words(db: Database) -> None:
+    # Contents stay in their tables; both have an INTEGER PRIMARY KEY, so VACUUM cannot shift the rows.
+    for table in ("sides", "revisions"):
+        _run(
+            db,
+            f"""CREATE VIRTUAL TABLE {table}_fts USING fts5(reasoning, answer, content='{table}',
+                content_rowid='id', tokenize='porter unicode61')""",
+            f"""CREATE TRIGGER {table}_words AFTER INSERT ON {table} BEGIN
+                INSERT INTO {table}_fts (rowid, reasoning, answer)
+                VALUES (new.id, new.reasoning, new.answer);
+            END""",
+        )
+
+
+def _views(db: Database) -> None:
+    _run(
+        db,
+        """CREATE VIEW corrections AS
+            SELECT r.id, r.caption, r.parent, c.question, o.reasoning AS reasoning_before, r.reasoning,
+                   o.answer AS answer_before, r.answer, r.author, r.note, r.created_at
+            FROM revisions r JOIN revisions o ON o.id = r.parent JOIN captions c ON c.id = r.caption""",
+        # What counts is the last verdict on a revision, and of the accepted revisions the newest.
+        """CREATE VIEW accepted AS
+            SELECT r.caption, max(r.id) AS revision, v.id AS review
+            FROM revisions r JOIN reviews v ON v.revision = r.id
+            WHERE v.verdict = 'accept'
+              AND v.id = (SELECT max(w.id) FROM reviews w WHERE w.revision = r.id)
+            GROUP BY r.caption""",
+        """CREATE VIEW flagged AS
+            SELECT f.id, f.run, f.side, s.model, r.question, s.answer, f.reasons, f.note, f.author,
+                   f.caption, f.created_at
+            FROM flags f JOIN runs r ON r.id = f.run JOIN sides s ON s.run = f.run AND s.side = f.side""",
+    )

@@ -1,0 +1,143 @@
+"""Who works on which caption next: order, leases, skip, undo.
+
+A lease is a courtesy that keeps two people from the same caption; what keeps their texts from being lost is
+the store's guarded insert. Leases are rows like all others: the newest one of a caption says who holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlite_utils import Database
+
+from annotate import rules
+from annotate.store import Store
+from tinyrs.example import Box
+
+LEASE_MINUTES = 15
+
+_TAKEN = """EXISTS (SELECT 1 FROM leases l WHERE l.kind = 'take' AND l.until > :now
+    AND l.id = (SELECT max(m.id) FROM leases m WHERE m.caption = h.caption) {mine})"""
+_HELD = _TAKEN.format(mine="AND l.author = :author")
+_FREE = "NOT " + _TAKEN.format(mine="")
+# For speed alone: without it every caption would be asked whether this author holds it.
+_OF_AUTHOR = "SELECT caption FROM leases WHERE author = :author AND kind = 'take' AND until > :now"
+
+_SKIPPED = (
+    "(SELECT max(s.id) FROM leases s WHERE s.caption = h.caption AND s.author = :author AND s.kind = 'skip')"
+)
+
+# Whoever wrote the newest text, here or in the revision that an undo went back to, may not review it.
+_NOT_OWN = """NOT EXISTS (SELECT 1 FROM revisions w JOIN revisions r ON r.id = h.revision
+    WHERE w.caption = h.caption AND w.reasoning = r.reasoning AND w.answer = r.answer
+      AND w.author = :author)"""
+
+
+def next_to_annotate(store: Store, author: str, minutes: float = LEASE_MINUTES) -> dict | None:
+    """The caption to correct next (as `Store.caption`, plus "lease_until"), leased to `author`, or None.
+
+    A caption that the author already holds comes first, so that a reload shows it again; then the flagged
+    ones, oldest first; then the others, oldest first; at last those that this author skipped.
+    """
+    return _next(store, author, minutes, "annotate", "true")
+
+
+def next_to_review(store: Store, author: str, minutes: float = LEASE_MINUTES) -> dict | None:
+    """The same for captions whose correction waits for a review. Of one's own text nothing is offered, unless
+    the store allows self_review."""
+    return _next(store, author, minutes, "review", "true" if store.self_review else _NOT_OWN)
+
+
+def _next(store: Store, author: str, minutes: float, state: str, also: str) -> dict | None:
+    author = rules.person(author)
+    values = {"author": author, "now": store.now(), "state": state}
+    with store.write() as db:
+        found = (
+            _first(db, f"h.caption IN ({_OF_AUTHOR}) AND {_HELD} AND {also} ORDER BY h.caption", values)
+            or _first(db, f"{_FREE} AND {also} AND {_SKIPPED} IS NULL ORDER BY h.rank, h.caption", values)
+            or _first(db, f"{_FREE} AND {also} AND {_SKIPPED} IS NOT NULL ORDER BY {_SKIPPED}", values)
+        )
+        if not found:
+            return None
+        until = _lease(db, store, found[0], author, "take", 60 * minutes)
+    return {**store.caption(found[0]), "lease_until": until}
+
+
+def _first(db: Database, rest: str, values: dict) -> tuple[int] | None:
+    sql = f"SELECT h.caption FROM heads h WHERE h.state = :state AND {rest} LIMIT 1"
+    return db.conn.execute(sql, values).fetchone()
+
+
+def _lease(db: Database, store: Store, caption: int, author: str, kind: str, seconds: float = 0) -> str:
+    until = store.now(seconds)
+    db.conn.execute(
+        "INSERT INTO leases (caption, author, kind, until, created_at) VALUES (?,?,?,?,?)",
+        [caption, author, kind, until, store.now()],
+    )
+    return until
+
+
+def _holds(db: Database, store: Store, caption: int, author: str) -> bool:
+    last = db.conn.execute(
+        "SELECT author, kind, until FROM leases WHERE caption = ? ORDER BY id DESC LIMIT 1", [caption]
+    ).fetchone()
+    return bool(last) and last[:2] == (author, "take") and last[2] > store.now()
+
+
+def release(store: Store, caption: int, author: str) -> None:
+    """Give a caption back without a verdict; nothing happens when `author` does not hold it (any more)."""
+    author = rules.person(author)
+    with store.write() as db:
+        if _holds(db, store, caption, author):
+            _lease(db, store, caption, author, "release")
+
+
+def skip(store: Store, caption: int, author: str) -> None:
+    """Give a caption back, and see it again only after all others. Raises Refused without a lease on it."""
+    author = rules.person(author)
+    with store.write() as db:
+        # Without a lease the row would end that of somebody else.
+        if not _holds(db, store, caption, author):
+            raise rules.Refused("You do not hold this caption any more.")
+        _lease(db, store, caption, author, "skip")
+
+
+def submit(
+    store: Store,
+    parent: int,
+    *,
+    reasoning: str,
+    answer: str,
+    author: str,
+    note: str = "",
+    boxes: Sequence[Box] | None = None,
+    minutes: float = LEASE_MINUTES,
+) -> tuple[int, dict | None]:
+    """Save a correction (see `Store.save_correction`), give its lease back, lease the next caption.
+
+    Returns (the new revision's id, the next caption or None). On a Conflict the lease stays as it is. A text
+    may be saved without a lease, for it may have run out while the person was thinking.
+    """
+    revision = store.save_correction(
+        parent, reasoning=reasoning, answer=answer, author=author, note=note, boxes=boxes
+    )
+    release(store, store.revision(revision)["caption"], author)
+    return revision, next_to_annotate(store, author, minutes)
+
+
+def undo(store: Store, revision: int, author: str, minutes: float = LEASE_MINUTES) -> dict:
+    """Take back `revision` (see `Store.undo`) and hold its caption again: the caption, with "lease_until"."""
+    caption = store.revision(store.undo(revision, author=author))["caption"]
+    author = rules.person(author)
+    with store.write() as db:
+        until = _lease(db, store, caption, author, "take", 60 * minutes)
+    return {**store.caption(caption), "lease_until": until}
+
+
+def left(store: Store) -> dict[str, int]:
+    """{"annotate": n, "review": n}: how many captions wait for each."""
+    with store.read() as db:
+        return {
+            state: db.conn.execute("SELECT count(*) FROM heads WHERE state = ?", [state]).fetchone()[0]
+            for state in ("annotate", "review")
+        }
