@@ -1,0 +1,282 @@
+"""Build the pocket pair from nothing: eyes, then the stages P, S and C of the paper at a few million parameters.
+
+    python -m training.pocket --data DIR --out assets/pocket
+
+DIR holds any of the folders aid, nwpu_vhr10 and rsvqa in their published layouts; without it the build learns from
+drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, so a
+build that was stopped goes on. Two cores need about two hours; dev/LOG.md has the curve and what was tried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MIXTURES = {
+    "0_place": {"describe": 0.05, "classify": 0.05, "locate": 0.3, "locate_all": 0.45, "whereabouts": 0.15},
+    "1_pretrain": {"describe": 0.22, "classify": 0.13, "locate_all": 0.5, "whereabouts": 0.15},
+    "2_sft": {
+        "classify": 0.27,
+        "describe": 0.03,
+        "locate": 0.24,
+        "locate_all": 0.2,
+        "whereabouts": 0.06,
+        "count": 0.05,
+        "presence": 0.04,
+        "published": 0.11,
+    },
+    "3_cot_sft": {
+        "classify": 0.32,
+        "describe": 0.03,
+        "locate": 0.4,
+        "whereabouts": 0.03,
+        "count": 0.06,
+        "presence": 0.04,
+        "published": 0.12,
+    },
+}
+"""Shares of the questions of each stage (makers of training.pocket.questions)."""
+
+
+CARD = """---
+library_name: transformers
+pipeline_tag: image-text-to-text
+license: apache-2.0
+tags: [remote-sensing, tinyrs]
+---
+# {name} (pocket)
+
+The Qwen2-VL architecture at 7.7 million parameters, trained from nothing by `python -m training.pocket`. {about}
+
+Before stage P its vision tower was given eyes (scene labels, object maps, the feature maps of a small convolutional
+network) and its language model a sense of place; this stands in for what Qwen2-VL's own pre-training gives the 2B models.
+Stage settings: `training/recipes/pocket_{recipe}.yaml`. It learnt from AID with RSICD captions, NWPU VHR-10, RSVQA samples
+and drawn scenes; those data sets are for research use. A share of their pictures, told by content hash, was kept out:
+`measured` in `tinyrs.json` holds the scores on it.
+
+It is a demonstration, small and often wrong. Do not decide anything by it.
+"""
+
+
+def say(line: str) -> None:
+    """Progress goes to standard error, so that nothing else is ever on standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class Build:
+    """The steps of one build. Each looks for its result in `work` first."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args = args
+        self.work: Path = args.work
+        self.work.mkdir(parents=True, exist_ok=True)
+
+    def pictures(self) -> None:
+        """Read the data sets and draw the scenes. Drawn seeds below `drawn` are for training."""
+        from training.pocket import pictures
+
+        self.train, self.kept = pictures.load(self.args.data)
+        self.train += pictures.drawn(range(self.args.drawn))
+        self.kept += pictures.drawn(range(10**6, 10**6 + max(20, self.args.drawn // 20)))
+        say(f"pictures: {len(self.train):,} to learn from, {len(self.kept):,} kept out")
+
+    def scenes(self, known):
+        """(pictures, labels, classes) of the pictures in `known` that have a scene label, for the eyes."""
+        import torch
+
+        from training.pocket.teacher import stack
+
+        classes = sorted({each.label for each in self.train if each.label})
+        labelled = [each for each in known if each.label in classes]
+        return (
+            stack([each.pixels for each in labelled]),
+            torch.tensor([classes.index(each.label) for each in labelled]),
+            classes,
+        )
+
+    def teacher(self):
+        """The convolutional teacher."""
+        from safetensors.torch import load_file, save_file
+
+        from training.pocket.batches import SceneBatches
+        from training.pocket.teacher import Teacher, accuracy, train_teacher
+
+        path = self.work / "teacher.safetensors"
+        train, kept = self.scenes(self.train), self.scenes(self.kept)
+        if path.exists():
+            teacher = Teacher(len(train[2]))
+            teacher.load_state_dict(load_file(path))
+            teacher.eval()
+        else:
+            teacher = train_teacher(
+                SceneBatches(*train, seed=self.args.seed), self.args.teacher_minutes, say=say
+            )
+            save_file({name: value.contiguous() for name, value in teacher.state_dict().items()}, path)
+        say(f"teacher: {accuracy(teacher, *kept[:2], 112):.3f} of {len(kept[0])} kept-out scenes right")
+        return teacher
+
+    def start(self) -> Path:
+        """An untrained checkpoint with a tokenizer made for what it will read and write."""
+        folder = self.work / "0_start"
+        if not (folder / "tinyrs.json").exists():
+            from training.pocket.model import save_untrained
+            from training.pocket.rows import VariedRows
+            from training.pocket.texts import sample_texts
+
+            rows = VariedRows(self.train, MIXTURES["3_cot_sft"], 1500, True, self.args.seed)
+            captions = [caption for each in self.train for caption in each.captions]
+            save_untrained(folder, self.args.seed, [*sample_texts(), *captions, *rows.texts()])
+        return folder
+
+    def eyes(self) -> Path:
+        """The start with a tower that sees."""
+        from training.pocket.batches import ObjectBatches, SceneBatches
+        from training.pocket.eyes import look_around, pictures_of_one_size, train_eyes
+        from training.pocket.teacher import accuracy
+
+        folder = self.work / "0_eyes"
+        if (folder / "tinyrs.json").exists():
+            return folder
+        start = self.start()
+        teacher = self.teacher()
+        model = load(start)
+        look_around(model.model.visual, self.args.seed)
+        train, kept = self.scenes(self.train), self.scenes(self.kept)
+        objects = ObjectBatches(self.train, self.args.seed)
+        trained = train_eyes(
+            model.model.visual,
+            SceneBatches(*train, seed=self.args.seed),
+            objects,
+            self.args.eyes_minutes,
+            teacher,
+            say=say,
+        )
+        with pictures_of_one_size():
+            say(f"eyes: {accuracy(trained, *kept[:2], 140):.3f} of {len(kept[0])} kept-out scenes right")
+        save_like(model, start, folder)
+        return folder
+
+    def place(self, eyes: Path) -> Path:
+        """The same with a language model that can tell where things are."""
+        from tinyrs.local import load_processor
+        from training.pocket.place import train_place
+        from training.pocket.rows import VariedRows
+
+        folder = self.work / "0_place"
+        if (folder / "tinyrs.json").exists():
+            return folder
+        model, processor = load(eyes), load_processor(eyes)
+        processor.image_processor.size = {"shortest_edge": 112 * 112, "longest_edge": 224 * 224}
+        rows = VariedRows(
+            self.train, MIXTURES["0_place"], 16 * self.args.place_steps, False, self.args.seed + 7
+        )
+        train_place(model, processor, rows, self.args.place_steps, say=say)
+        save_like(model, eyes, folder)
+        return folder
+
+    def stage(self, name: str, base: Path, count: int) -> Path:
+        """One stage of training.sft over `count` varied rows."""
+        from training import recipe, sft
+        from training.pocket.rows import VariedRows
+
+        folder = self.work / name
+        if (folder / "tinyrs.json").exists():
+            return folder
+        settings = recipe.load(ROOT / "training" / "recipes" / f"pocket_{name}.yaml", seed=self.args.seed)
+        rows = VariedRows(self.train, MIXTURES[name], count, settings.thinking, self.args.seed)
+        say(f"{name}: {count:,} rows, of 300: {dict(rows.counts())}")
+        return sft.run(settings, rows, model=base, output=folder)
+
+    def ship(self, source: Path, name: str, about: str) -> None:
+        """Copy a finished stage to --out in bfloat16, without the traces of training."""
+        import torch
+
+        target = self.args.out / name
+        target.mkdir(parents=True, exist_ok=True)
+        for path in source.iterdir():
+            if (
+                path.is_file()
+                and path.name not in ("run.json", "log.jsonl")
+                and path.suffix != ".safetensors"
+            ):
+                shutil.copyfile(path, target / path.name)
+        load(source).to(torch.bfloat16).save_pretrained(target)
+        (target / "model.safetensors").chmod(0o644)
+        (target / "README.md").write_text(
+            CARD.format(name=name, about=about, recipe=source.name), encoding="utf-8"
+        )
+        size = sum(path.stat().st_size for path in target.iterdir())
+        say(f"{target}: {size / 2**20:.1f} MiB")
+
+    def run(self) -> None:
+        """All steps in order."""
+        self.pictures()
+        eyes = self.eyes()
+        pretrained = self.stage("1_pretrain", self.place(eyes), self.args.pretrain_rows)
+        tuned = self.stage("2_sft", pretrained, self.args.sft_rows)
+        self.ship(tuned, "tinyrs", "It answers at once: stages P and S.")
+        reasoning = self.stage("3_cot_sft", tuned, self.args.cot_rows)
+        self.ship(
+            reasoning,
+            "tinyrs-r1",
+            "It reasons before it answers: stages P, S and C. Stage R is still to come.",
+        )
+
+
+def save_like(model, other: Path, folder: Path) -> None:
+    """Save `model` into `folder` with the processor files of the checkpoint `other`; its declaration comes last."""
+    shutil.copytree(other, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tinyrs.json"))
+    model.save_pretrained(folder)
+    shutil.copyfile(other / "tinyrs.json", folder / "tinyrs.json")
+
+
+def load(folder: Path):
+    """The checkpoint in `folder`, in float32."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m training.pocket", description=__doc__.split("\n\n")[0])
+    made.add_argument(
+        "--data", type=Path, help="folder with any of aid, nwpu_vhr10, rsvqa; default: drawn pictures"
+    )
+    made.add_argument("--out", type=Path, default=ROOT / "assets" / "pocket", help="where the pair goes")
+    made.add_argument(
+        "--work", type=Path, default=ROOT / "runs" / "pocket", help="where the steps leave their results"
+    )
+    made.add_argument("--drawn", type=int, default=1500, help="drawn pictures to learn from")
+    made.add_argument(
+        "--teacher_minutes", type=float, default=12, help="minutes for the convolutional teacher"
+    )
+    made.add_argument("--eyes_minutes", type=float, default=45, help="minutes for the vision tower")
+    made.add_argument("--place_steps", type=int, default=1300, help="steps that teach where things are")
+    made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
+    made.add_argument("--sft_rows", type=int, default=18_400, help="rows of stage S")
+    made.add_argument("--cot_rows", type=int, default=5_600, help="rows of stage C")
+    made.add_argument("--seed", type=int, default=0, help="of weights, order and views")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the build; 2 when the arguments make no sense."""
+    args = parser().parse_args(arguments)
+    if args.data is not None and not args.data.is_dir():
+        say(f"There is no folder {args.data}.")
+        return 2
+    Build(args).run()
+    print(json.dumps({"out": str(args.out)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""The stage before the first: give the vision tower eyes.
+
+Qwen2-VL-2B starts from a tower that has seen billions of pictures; the pocket tower starts from nothing, and the
+language loss alone teaches it almost nothing in the hours that two cores have (dev/LOG.md). So the tower first
+learns three things at once, and the model cards say so:
+
+- scene labels, from the mean of its visual tokens,
+- the feature maps of a small convolutional teacher, token by token,
+- object maps: which class of object lies on a token, and how far away the sides of its box are.
+
+Only the tower is kept. The heads that read it here are thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from training.pocket.batches import TOKEN, ObjectBatches, SceneBatches
+from training.pocket.pictures import OBJECTS
+from training.pocket.teacher import Teacher
+
+PATCH = 14
+
+
+def patches(pictures: torch.Tensor) -> torch.Tensor:
+    """Normalised pictures (batch, 3, side, side) -> the flat patches that Qwen2-VL's image processor makes of them:
+    2 x 2 neighbours stand together, and each patch twice, as two frames."""
+    count, _, height, width = pictures.shape
+    blocks = pictures.reshape(count, 3, height // TOKEN, 2, PATCH, width // TOKEN, 2, PATCH)
+    blocks = blocks.permute(0, 2, 5, 3, 6, 1, 4, 7).unsqueeze(6).expand(-1, -1, -1, -1, -1, -1, 2, -1, -1)
+    return blocks.reshape(count * (height // PATCH) * (width // PATCH), 3 * 2 * PATCH * PATCH)
+
+
+def _attend_in_batches(self, hidden_states, cu_seqlens, position_embeddings=None, **_):
+    """Qwen2-VL's vision attention for pictures of one size: one product for the batch in place of one a picture."""
+    from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_vision
+
+    total, count = hidden_states.shape[0], len(cu_seqlens) - 1
+    parts = self.qkv(hidden_states).reshape(total, 3, self.num_heads, -1).permute(1, 0, 2, 3)
+    query, key, value = parts.unbind(0)
+    query, key = apply_rotary_pos_emb_vision(query, key, *position_embeddings)
+    query, key, value = (
+        t.to(value.dtype).reshape(count, total // count, self.num_heads, -1).transpose(1, 2)
+        for t in (query, key, value)
+    )
+    # Plain products: torch's fused attention on CPU is the slower one for so few tokens and such narrow heads.
+    weights = (query @ key.transpose(2, 3) * self.scaling).softmax(-1).to(value.dtype)
+    return self.proj((weights @ value).transpose(1, 2).reshape(total, -1))
+
+
+@contextlib.contextmanager
+def pictures_of_one_size() -> Iterator[None]:
+    """While open, every Qwen2-VL tower expects batches of pictures of one size, and is faster for it."""
+    from transformers.models.qwen2_vl.modeling_qwen2_vl import VisionAttention
+
+    original = VisionAttention.forward
+    VisionAttention.forward = _attend_in_batches
+    try:
+        yield
+    finally:
+        VisionAttention.forward = original
+
+
+def look_around(tower, seed: int = 0) -> None:
+    """Start `tower` as a convolution: in all layers but the last two, head h looks at the h-th neighbour.
+
+    Biases alone do it: a constant query and a constant key, turned by RoPE, score a pair of patches by their
+    distance only, and the phase between the two puts the peak at the wanted neighbour (the idea of Cordonnier et
+    al. 2020, "On the Relationship between Self-Attention and Convolutional Layers", in RoPE's terms).
+    """
+    torch.manual_seed(seed)
+    for name, weight in tower.named_parameters():
+        if "patch_embed" in name:
+            nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+        elif weight.ndim == 2:
+            nn.init.xavier_uniform_(weight)
+    neighbours = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+    turns = tower.rotary_pos_emb.inv_freq
+    for depth, block in enumerate(tower.blocks[:-2]):
+        attention = block.attn
+        reach = 1 if depth < len(tower.blocks) // 2 else 2
+        bias = attention.qkv.bias.data.view(3, attention.num_heads, attention.head_dim)
+        attention.qkv.weight.data[: 2 * attention.dim] *= 0.3
+        for head in range(attention.num_heads):
+            for axis, distance in enumerate(neighbours[head % len(neighbours)]):
+                for turn, sharpness in ((0, 10.0), (1, 6.0)):
+                    at = axis * len(turns) + turn
+                    size = math.sqrt(sharpness * math.sqrt(attention.head_dim))
+                    phase = float(turns[turn]) * distance * reach
+                    bias[1, head, at] = size
+                    bias[0, head, at] = size * math.cos(phase)
+                    bias[0, head, at + attention.head_dim // 2] = size * math.sin(phase)
+
+
+class Eyes(nn.Module):
+    """The tower and the heads that teach it."""
+
+    def __init__(self, tower, classes: int, teacher: Teacher | None):
+        super().__init__()
+        self.tower = tower
+        width = tower.config.hidden_size
+        self.scene = nn.Linear(width, classes)
+        self.object = nn.Linear(width, len(OBJECTS) + 4)
+        nn.init.constant_(self.object.bias[: len(OBJECTS)], -4.0)
+        self.imitate = nn.Linear(width, teacher.channels) if teacher else None
+
+    def tokens(self, pictures: torch.Tensor) -> torch.Tensor:
+        """(batch, 3, side, side) -> the visual tokens (batch, tokens, width) that the language model will read."""
+        count, _, height, width = pictures.shape
+        grid = torch.tensor([[1, height // PATCH, width // PATCH]] * count)
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = self.tower(patches(pictures), grid).pooler_output
+        return seen.float().reshape(count, -1, seen.shape[-1])
+
+    def forward(self, pictures):
+        return self.scene(self.tokens(pictures).mean(1))
+
+
+def scene_loss(eyes: Eyes, teacher: Teacher | None, pictures, labels) -> torch.Tensor:
+    """Labels, and, with a teacher, its logits and its feature map."""
+    tokens = eyes.tokens(pictures)
+    logits = eyes.scene(tokens.mean(1))
+    loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
+    if teacher is None:
+        return loss
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        features = teacher.features(pictures)
+        soft = teacher.head(features.mean((2, 3))).float()
+    cells = pictures.shape[-1] // TOKEN
+    wanted = F.interpolate(
+        features.float(), (cells, cells), mode="bilinear", antialias=True, align_corners=False
+    )
+    wanted = wanted.flatten(2).transpose(1, 2)
+    alike = F.cosine_similarity(eyes.imitate(tokens), wanted, dim=-1).mean()
+    heat = 2.0
+    soft = (
+        F.kl_div((logits / heat).log_softmax(-1), (soft / heat).softmax(-1), reduction="batchmean") * heat**2
+    )
+    return 0.5 * loss + soft + 2 * (1 - alike)
+
+
+def object_loss(eyes: Eyes, pictures, classes, distances, there) -> torch.Tensor:
+    """Focal loss (Lin et al. 2017) on the classes, smooth L1 on the logarithms of the distances."""
+    read = eyes.object(eyes.tokens(pictures))
+    logits, sides = read[..., : len(OBJECTS)], read[..., len(OBJECTS) :]
+    plain = F.binary_cross_entropy_with_logits(logits, classes, reduction="none")
+    sure = torch.exp(-plain)
+    focal = (plain * (1 - sure) ** 2 * torch.where(classes > 0, 0.75, 0.25)).sum()
+    found = there.sum().clamp(min=1)
+    return (
+        focal * 4 / found
+        + F.smooth_l1_loss(sides[there], distances[there], beta=0.2, reduction="sum") / found
+    )
+
+
+def train_eyes(
+    tower,
+    scenes: SceneBatches,
+    objects: ObjectBatches,
+    minutes: float,
+    teacher: Teacher | None = None,
+    peak: float = 1.2e-3,
+    say: Callable[[str], None] = print,
+    after: Callable[[Eyes], None] | None = None,
+) -> Eyes:
+    """Train `tower` in place for `minutes`; every third step looks for objects, the others at scenes.
+
+    The first two thirds of the time look at small pictures (112 pixels), the rest at the sizes of the app.
+    """
+    eyes = Eyes(tower, len(scenes.classes), teacher)
+    flat = [p for p in eyes.parameters() if p.ndim < 2]
+    deep = [p for p in eyes.parameters() if p.ndim >= 2]
+    optimiser = torch.optim.AdamW(
+        [{"params": deep, "weight_decay": 0.05}, {"params": flat, "weight_decay": 0.0}], betas=(0.9, 0.98)
+    )
+    started, step, seen, told = time.monotonic(), 0, 0, 0.0
+    running: dict[str, float] = {}
+    with pictures_of_one_size():
+        while (share := (time.monotonic() - started) / 60 / minutes) < 1:
+            for group in optimiser.param_groups:
+                group["lr"] = peak * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * share)) + 0.01)
+            if step % 3 == 2 and objects.known:
+                kind, loss = "objects", object_loss(eyes, *objects.draw(20, 224))
+                seen += 20
+            else:
+                pictures, labels = scenes.draw(64, 112 if share < 0.67 else 140)
+                kind, loss = "scenes", scene_loss(eyes, teacher, pictures, labels)
+                seen += 64
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(eyes.parameters(), 1.0)
+            optimiser.step()
+            running[kind] = 0.97 * running.get(kind, loss.item()) + 0.03 * loss.item()
+            step += 1
+            if share * minutes - told >= 1:
+                told = share * minutes
+                losses = ", ".join(f"{name} {value:.3f}" for name, value in running.items())
+                say(f"eyes: {share:4.0%}, {step} steps, {seen:,} views, {losses}")
+                if after:
+                    eyes.eval()
+                    after(eyes)
+                    eyes.train()
+        eyes.eval()
+        if after:
+            after(eyes)
+    return eyes

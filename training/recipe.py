@@ -1,0 +1,279 @@
+"""One stage of training as a value: what a YAML file in training/recipes/ says, and what flags may change.
+
+Every field is a key of the YAML file and a flag of `python -m training.sft` by the same name:
+
+    from training.recipe import load
+    recipe = load("training/recipes/2_sft.yaml", learning_rate=2e-5)
+
+A recipe of stage grpo is a GrpoRecipe, whose further settings are flags of `python -m training.grpo`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STAGES = ("pretrain", "sft", "cot_sft", "grpo")
+REWARDS = ("continuous", "binary", "quantized")
+LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo")
+
+
+class BadRecipe(ValueError):
+    """The recipe cannot be followed; the message is one sentence for the person who wrote it."""
+
+
+def _about(text: str, default=dataclasses.MISSING):
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one stage. A rate of None is `learning_rate`; a rate of 0 freezes the module."""
+
+    stage: str = _about("pretrain, sft, cot_sft or grpo", "sft")
+    about: str = _about("one sentence for the model card", "")
+    model: str = _about("what to start from: a name of the model table, a folder, or a hub id", "")
+    data: str = _about("an export folder, or a JSON file of the VHM layout", "")
+    image_dir: str | None = _about(
+        "folder that the pictures' paths start from (default: beside the data)", None
+    )
+    box_scale: str | None = _about(
+        "what the data's boxes run to, where it does not say: 1000, 1, pixels ...", None
+    )
+    output_dir: str = _about("where the checkpoint goes", "")
+
+    thinking: bool = _about("train on reasoning and answer, under the thinking system prompt", False)
+    dialect: str = _about("how tags and boxes are written", "tinyrs")
+    min_pixels: int | None = _about("a smaller picture is enlarged to this area (default: the model's)", None)
+    max_pixels: int | None = _about("a larger picture is shrunk to this area (default: the model's)", None)
+    max_new_tokens: int | None = _about("answer budget declared beside the checkpoint", None)
+    max_row_tokens: int | None = _about(
+        "leave out rows that are longer than this (grpo: whose prompts are), and count them", None
+    )
+
+    num_train_epochs: float = _about("passes over the rows", 1.0)
+    max_steps: int = _about("stop after this many steps; -1: by epochs", -1)
+    batch_size: int = _about("rows per step, over all devices", 16)
+    per_device_batch_size: int = _about("rows that one device holds at once", 4)
+    learning_rate: float = _about("of the language model, and of what has no rate of its own", 1e-5)
+    vision_learning_rate: float | None = _about("of the vision tower", None)
+    merger_learning_rate: float | None = _about("of what joins vision to language", None)
+    lr_scheduler: str = _about("cosine, linear, constant, constant_with_warmup ...", "cosine")
+    warmup: float = _about("steps (1 or more) or share of all steps (below 1) that warm up", 0.03)
+    weight_decay: float = _about("0 makes AdamW the paper's Adam", 0.0)
+    adam_beta2: float = _about("second moment decay", 0.999)
+    max_grad_norm: float = _about("gradients are clipped to this norm", 1.0)
+    bf16: bool = _about("compute in bfloat16 and save the final weights so", False)
+    gradient_checkpointing: bool = _about("trade time for memory", False)
+    num_workers: int = _about("processes that prepare rows", 0)
+
+    seed: int = _about("of row order, dropout and augmentation", 0)
+    logging_steps: int = _about("steps between two lines of the log", 10)
+    save_steps: int = _about("steps between two resumable checkpoints; 0: none", 500)
+    save_total_limit: int = _about("resumable checkpoints that are kept", 2)
+    resume: bool = _about("go on from the newest whole checkpoint in output_dir", True)
+    report_to: str = _about("none, tensorboard or trackio", "none")
+
+    def __post_init__(self):
+        if self.stage not in STAGES:
+            raise BadRecipe(f"The stage {self.stage!r} is unknown; it is one of {', '.join(STAGES)}.")
+        for name in ("batch_size", "per_device_batch_size", "logging_steps", "save_total_limit"):
+            if getattr(self, name) < 1:
+                raise BadRecipe(f"{name} must be at least 1, not {getattr(self, name)}.")
+        for name in (
+            "learning_rate",
+            "vision_learning_rate",
+            "merger_learning_rate",
+            "weight_decay",
+            "warmup",
+        ):
+            if (value := getattr(self, name)) is not None and not 0 <= value < float("inf"):
+                raise BadRecipe(f"{name} must be 0 or more, not {value}.")
+        if self.max_steps == 0 or (self.max_steps < 0 and self.num_train_epochs <= 0):
+            raise BadRecipe("Nothing would be trained: set num_train_epochs or max_steps above 0.")
+        if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
+            raise BadRecipe(f"min_pixels {self.min_pixels} is above max_pixels {self.max_pixels}.")
+
+    def accumulation(self, devices: int = 1) -> int:
+        """How many small batches make one step on `devices` devices."""
+        at_once = min(self.per_device_batch_size, self.batch_size) * devices
+        if self.batch_size % at_once:
+            raise BadRecipe(
+                f"A batch_size of {self.batch_size} cannot be dealt in equal parts to {devices} device(s) "
+                f"of {self.per_device_batch_size} rows: make it a multiple of {at_once}."
+            )
+        return self.batch_size // at_once
+
+    def learning_rates(self) -> dict[str, float]:
+        """The rate of each kind of module: language, vision, merger."""
+        return {
+            "language": self.learning_rate,
+            "vision": self.learning_rate if self.vision_learning_rate is None else self.vision_learning_rate,
+            "merger": self.learning_rate if self.merger_learning_rate is None else self.merger_learning_rate,
+        }
+
+    def trajectory(self) -> dict:
+        """The settings that decide the weights: what a resumed run must share with the run it resumes."""
+        neutral = {"about", "model", "data", "image_dir", "output_dir", "logging_steps", "save_steps"}
+        neutral |= {"save_total_limit", "resume", "report_to", "num_workers", "max_new_tokens"}
+        neutral |= {"completions", "judge_cache", "judge_price_in", "judge_price_out"}
+        neutral |= {"judge_base_url", "judge_concurrency", "judge_timeout", "judge_retries"}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in neutral}
+
+
+@dataclass(frozen=True)
+class GrpoRecipe(Recipe):
+    """The settings of stage R. A row is a prompt; `num_generations` answers to it make one group.
+
+    So a step has batch_size * num_generations answers, and a device holds per_device_batch_size *answers* at
+    once. Answers are always the newest weights' own: one optimisation step for each generation.
+    """
+
+    num_generations: int = _about("answers to each prompt, whose rewards are compared", 4)
+    max_completion_length: int = _about("longest answer, in tokens", 1024)
+    temperature: float = _about("of the sampling of answers", 1.0)
+    loss: str = _about("grpo (the paper's), bnpo, dr_grpo or dapo", "grpo")
+    beta: float = _about("weight of the distance to the model that the run began with; 0: none", 0.0)
+    epsilon: float = _about("a step changes no token's probability by more than this share", 0.2)
+
+    reward: str = _about("continuous, binary or quantized, see training/rewards.py", "continuous")
+    format_weight: float = _about("what a well-formed answer is worth; a right one is worth 1", 1.0)
+    completions: int = _about("answers written to completions.jsonl at each line of the log", 4)
+
+    judge_model: str = _about("model that grades open-ended answers; none: such rows are left out", "")
+    judge_base_url: str | None = _about("OpenAI-compatible server of the judge (default: OpenAI)", None)
+    judge_temperature: float = _about("of the judge", 0.2)
+    judge_concurrency: int = _about("questions that the judge is asked side by side", 16)
+    judge_timeout: float = _about("seconds until a question to the judge counts as failed", 60.0)
+    judge_retries: int = _about("how often a question is asked again while the judge is busy", 4)
+    judge_cache: str | None = _about("folder of what the judge said (default: in output_dir)", None)
+    judge_price_in: float = _about("US$ for a million tokens read, for the dry run's estimate", 0.4)
+    judge_price_out: float = _about("US$ for a million tokens written, likewise", 1.6)
+
+    lora_rank: int = _about("train a LoRA of this rank in the language model; 0: every weight", 0)
+    lora_alpha: int = _about("its scale is alpha / rank", 32)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.num_generations < 2:
+            raise BadRecipe("num_generations must be at least 2: answers are judged against each other.")
+        for name in ("max_completion_length", "judge_concurrency"):
+            if getattr(self, name) < 1:
+                raise BadRecipe(f"{name} must be at least 1, not {getattr(self, name)}.")
+        for name in ("temperature", "judge_timeout"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise BadRecipe(f"{name} must be above 0, not {getattr(self, name)}.")
+        for name in ("beta", "epsilon", "format_weight", "lora_rank", "completions", "judge_retries"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise BadRecipe(f"{name} must be 0 or more, not {getattr(self, name)}.")
+        for name, known in (("reward", REWARDS), ("loss", LOSSES)):
+            if getattr(self, name) not in known:
+                raise BadRecipe(f"{name} must be {', '.join(known)}, not {getattr(self, name)!r}.")
+        if "@" in (self.judge_base_url or ""):
+            raise BadRecipe("judge_base_url must hold no key: put it into OPENAI_API_KEY.")
+
+    @property
+    def answers(self) -> int:
+        """Answers that make one step, over all devices."""
+        return self.batch_size * self.num_generations
+
+    def accumulation(self, devices: int = 1) -> int:
+        """How many small batches of answers make one step on `devices` devices."""
+        at_once = min(self.per_device_batch_size, self.answers // devices)
+        if not at_once or self.answers % (at_once * devices):
+            raise BadRecipe(
+                f"The {self.answers} answers of a step cannot be dealt in equal parts to {devices} device(s) "
+                f"of {self.per_device_batch_size}: make batch_size * num_generations a multiple of that."
+            )
+        if self.answers // devices % self.num_generations:
+            raise BadRecipe(
+                f"{self.batch_size} prompts cannot be dealt to {devices} devices: use more prompts."
+            )
+        return self.answers // (at_once * devices)
+
+
+FIELDS = {each.name: each for each in dataclasses.fields(Recipe)}
+GRPO_FIELDS = {each.name: each for each in dataclasses.fields(GrpoRecipe)}
+_HINTS = typing.get_type_hints(GrpoRecipe)
+
+
+def _kinds(name: str) -> tuple[type, ...]:
+    hint = _HINTS[name]
+    return typing.get_args(hint) or (hint,)
+
+
+def _value(name: str, value):
+    """`value` in the type of the field `name`; accepts what YAML and a command line make of it."""
+    kinds = _kinds(name)
+    wrong = BadRecipe(
+        f"{name} must be {' or '.join(k.__name__ for k in kinds if k is not type(None))}, not {value!r}."
+    )
+    if type(None) in kinds and (value is None or str(value).lower() in ("none", "null")):
+        return None
+    if value is None:
+        raise wrong
+    if bool in kinds:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in words:
+            return words[str(value).lower()]
+        raise wrong
+    if isinstance(value, bool):
+        raise wrong
+    if str in kinds:
+        return str(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise wrong from None
+    if int in kinds:
+        if not number.is_integer():
+            raise wrong
+        return int(number)
+    return number
+
+
+def make(**values) -> Recipe:
+    """A Recipe (of stage grpo: a GrpoRecipe) from loose values; BadRecipe for an unknown name or a wrong type."""
+    kind, fields = (GrpoRecipe, GRPO_FIELDS) if values.get("stage") == "grpo" else (Recipe, FIELDS)
+    for name in values:
+        if name not in fields:
+            raise BadRecipe(f"{name!r} is no setting of a recipe; there are {', '.join(fields)}.")
+    return kind(**{name: _value(name, value) for name, value in values.items()})
+
+
+def load(path: str | Path, **overrides) -> Recipe:
+    """The recipe in the YAML file `path`, with `overrides` laid over it."""
+    import yaml
+
+    path = Path(path)
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadRecipe(f"There is no recipe {path}.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadRecipe(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(read, dict):
+        raise BadRecipe(f"{path} must hold names and values, one to a line.")
+    try:
+        return make(**{str(name): value for name, value in read.items()} | overrides)
+    except BadRecipe as error:
+        raise BadRecipe(f"{path}: {error}") from None
+
+
+def add_flags(parser: argparse.ArgumentParser, fields: typing.Iterable[str] = FIELDS) -> None:
+    """Give `parser` --config and one flag for every one of `fields` (those of Recipe)."""
+    parser.add_argument("--config", metavar="YAML", required=True, help="the recipe, see training/recipes/")
+    group = parser.add_argument_group("settings, laid over the recipe's")
+    for name in fields:
+        text = GRPO_FIELDS[name].metadata["help"]
+        group.add_argument(f"--{name}", default=argparse.SUPPRESS, metavar="VALUE", help=text)
+
+
+def from_flags(args: argparse.Namespace) -> Recipe:
+    """The recipe that `args` (of a parser with add_flags) asks for."""
+    return load(args.config, **{name: value for name, value in vars(args).items() if name in GRPO_FIELDS})
