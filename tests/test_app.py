@@ -1,0 +1,614 @@
+"""app.py and annotate/screens.py: what each event does to the page and to the store, called without a browser."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from importlib.metadata import version
+
+import gradio as gr
+import httpx
+import pytest
+
+import app
+from annotate import queue
+from tests.fake import FakeEngine
+from tests.pages import (
+    ASKED,
+    SHORT,
+    THOUGHT,
+    Hands,
+    close_pages,
+    engines,
+    page,
+    picture_bytes,
+    picture_file,
+    request,
+    served,
+)
+from tinyrs.engine import EngineFailure
+from tinyrs.prompt import guess_task
+
+
+@pytest.fixture(autouse=True)
+def _pages_are_closed():
+    yield
+    close_pages()
+
+
+@pytest.fixture
+def picture_path(tmp_path):
+    return picture_file(tmp_path)
+
+
+@pytest.fixture
+def hands(picture_path):
+    """Hands on a page whose Compare tab shows a picture."""
+    demo = page()
+    hands = Hands(demo)
+    hands.upload(picture_path)
+    return hands
+
+
+def open_page(models=None, picture=None, **who) -> Hands:
+    hands = Hands(page(models), **who)
+    if picture:
+        hands.upload(picture)
+    return hands
+
+
+# The page as a whole
+
+
+def test_every_event_has_a_name_and_none_is_offered_to_programs_yet():
+    demo = page()
+    named = [fn for fn in demo.fns.values() if fn.fn is not None and "unload" not in str(fn.targets)]
+    assert len(named) > 15
+    for fn in named:
+        assert fn.api_visibility == "private" and fn.api_name and "lambda" not in fn.api_name, fn.targets
+        assert getattr(fn.fn, "__name__", "") != "<lambda>"
+    assert not demo.get_api_info()["named_endpoints"] and not demo.get_api_info()["unnamed_endpoints"]
+
+
+def test_building_the_page_imports_no_torch():
+    code = "import sys, app; from tests.pages import page; page(); print([m for m in ('torch', 'transformers', 'openai') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=app.ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_pair_that_is_not_there_ends_with_a_sentence_and_status_2(capsys, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        app.main(["--pair", f"{tmp_path}/nothing,pocket"])
+    assert stop.value.code == 2 and "Traceback" not in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        app.main(["--pair", "pocket"])
+    assert stop.value.code == 2
+
+
+def test_the_libraries_are_new_enough_for_what_the_page_relies_on():
+    assert tuple(map(int, version("gradio").split(".")[:2])) >= (6, 20)
+    assert tuple(map(int, version("pillow").split(".")[:2])) >= (12, 3)
+
+
+# Asking
+
+
+def test_both_sides_stream_and_end_with_boxes_costs_and_overlap(hands):
+    seen, updates = {}, list(hands.asking())
+    assert 'data-state="waiting"' in updates[0]["card-a"] and updates[0]["stop"]["visible"]
+    for update in updates:
+        seen.update(update)
+    assert "Well-formed, 1 box" in seen["card-a"] and "Well-formed, 1 box" in seen["card-b"]
+    assert '<details class="reasoning">' in seen["card-b"] and "The longest hull" in seen["card-b"]
+    assert "box side-a" in seen["viewer"] and "box side-b" in seen["viewer"]
+    assert "IoU 0.7" in seen["below"] and "First token" in seen["card-a"]
+    assert seen["ask"]["visible"] and not seen["stop"]["visible"] and seen["again"]["visible"]
+    assert hands.shown.question.task.value == "grounding"
+    assert not hands.demo.page.busy("one")
+
+
+def test_a_chosen_task_beats_the_guess(hands):
+    hands.ask("The long ship", "grounding")
+    assert hands.shown.question.task.value == "grounding"
+    hands.ask("Classify the image within one of the given classes: port, farmland.", "any")
+    assert hands.shown.question.labels == ("port", "farmland")
+
+
+def test_asking_again_asks_the_same(hands):
+    models = engines(a=("port", "port"), b=(THOUGHT, THOUGHT))
+    hands = open_page(models, hands.shown.path)
+    hands.ask()
+    first = hands.shown.answers
+    hands.ask()
+    assert hands.shown.answers == first
+    (_, one, how), (_, two, again) = models["quick"].asked
+    assert one == two and how == again and how.temperature == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("", "any", "Type a question"),
+        ("   ", "any", "Type a question"),
+        ("x" * 4001, "any", "4,001 characters"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_gets_a_sentence(hands, text, kind, said):
+    seen = hands.ask(text, kind)
+    assert said in seen["notice"] and seen["ask"]["visible"] and not hands.shown.asked
+
+
+def test_without_a_picture_one_is_asked_for():
+    assert "Choose a picture first" in Hands(page()).ask()["notice"]
+
+
+def test_a_model_that_is_not_on_offer_is_refused_in_the_handler(hands):
+    for name in ("/etc", "http://169.254.169.254/v1#x", "someone/weights", "", None):
+        assert "not on offer" in hands.ask(a=name)["notice"]
+    assert "not on offer" in hands.call_models("/etc", "thinker")["notice"]
+
+
+def test_an_operator_may_let_visitors_type_any_model(monkeypatch):
+    monkeypatch.setenv("TINYRS_ALLOW_ANY_MODEL", "1")
+    demo = page()
+    assert demo.page.any_model and demo.page.spec("thinker").name == "thinker"
+    pickers = [block for block in demo.blocks.values() if isinstance(block, gr.Dropdown)]
+    assert all(picker.allow_custom_value for picker in pickers)
+
+
+def test_a_side_that_dies_keeps_its_words_and_the_other_side_finishes(picture_path):
+    models = engines(
+        a=(["It is a ", EngineFailure("The model ran out of memory.")], "port"), b=(THOUGHT, THOUGHT)
+    )
+    hands = open_page(models, picture_path)
+    seen = hands.ask()
+    assert "The model ran out of memory." in seen["card-a"] and "It is a" in seen["card-a"]
+    assert "Well-formed" in seen["card-b"]
+    assert "port" in hands.ask()["card-a"], "the next question works"
+
+
+def test_the_text_of_an_exception_never_reaches_the_page(picture_path, caplog):
+    canary = "secret /srv/keys 4711"
+    hands = open_page(engines(a=(["x", RuntimeError(canary)],)), picture_path)
+    with caplog.at_level(logging.CRITICAL):
+        shown = [json.dumps(update, default=str) for update in hands.asking()]
+        hands.demo.page.store.run = None  # anything unforeseen in a handler
+        hands.request.query_params["record"] = "x"
+        shown.append(json.dumps(hands.call("record"), default=str))
+        shown.append(json.dumps(hands.call("upload", {"not": "a path"}), default=str))
+    assert not any(canary in text or "Traceback" in text or "Error" in text for text in shown)
+    assert app.FAILED in shown[-1] and app.FAILED in shown[-2]
+
+
+def test_stop_keeps_what_was_written_and_frees_the_slot(picture_path):
+    never = threading.Event()
+    models = engines(a=("port", "port"), b=(["<reasoning> Water ", "and ", never], THOUGHT))
+    hands = open_page(models, picture_path)
+    seen = {}
+    for update in hands.asking():
+        seen.update(update)
+        if "Water" in seen.get("card-b", "") and 'data-state="done"' in seen.get("card-a", ""):
+            hands.call("stop")
+    assert "Stopped before it was finished" in seen["card-b"] and "Water" in seen["card-b"]
+    assert "Well-formed" in seen["card-a"] and seen["ask"]["visible"]
+    assert not hands.demo.page.busy("one")
+    assert "Well-formed" in hands.ask()["card-b"]
+
+
+def test_a_visitor_who_leaves_stops_the_models(picture_path):
+    stopped, never = threading.Event(), threading.Event()
+
+    class Watched(FakeEngine):
+        def stream(self, picture, question, options, cancelled):
+            yield from super().stream(picture, question, options, cancelled)
+            if cancelled.is_set():
+                stopped.set()
+
+    models = engines()
+    models["thinker"] = Watched(["<reasoning> ", never], name="thinker", thinking=True)
+    hands = open_page(models, picture_path)
+    asking = hands.asking()
+    next(asking)
+    next(asking)
+    asking.close()
+    assert stopped.wait(5) and not hands.demo.page.busy("one")
+    leave = next(fn for fn in hands.demo.fns.values() if "unload" in str(fn.targets))
+    hands.demo.page.start("one")
+    leave.fn(hands.request)
+    assert hands.demo.page._running["one"].is_set()
+
+
+def test_the_picture_cannot_be_changed_while_an_answer_is_written(hands):
+    asking = hands.asking()
+    next(asking)
+    assert "press Stop first" in hands.upload(hands.shown.path)["notice"]
+    asking.close()
+
+
+# Pictures
+
+
+def test_a_file_that_is_no_picture_gets_the_openers_sentence(tmp_path):
+    path = tmp_path / "page.png"
+    path.write_text("<svg onload=alert(1)>")
+    seen = Hands(page()).upload(path)
+    assert 'role="alert"' in seen["notice"] and "Traceback" not in seen["notice"] and "viewer" not in seen
+
+
+def test_a_tiff_is_shown_as_a_picture_of_ours_with_what_was_done_to_it(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    path = tmp_path / "deep.tif"
+    Image.fromarray((np.arange(64 * 64).reshape(64, 64) * 9).astype("uint16")).save(path)
+    seen = Hands(page()).upload(path)
+    assert "data:image/png;base64," in seen["viewer"] and "64 × 64 px ·" in seen["viewer"]
+
+
+def test_an_upload_that_was_deleted_is_asked_for_again(hands, tmp_path):
+    (tmp_path / "harbour.png").unlink()
+    assert "choose it again" in hands.ask()["notice"]
+
+
+def test_boxes_can_be_downloaded_only_where_there_are_some(hands):
+    assert not hands.call_plain("download", None)["download"]["visible"]
+    hands.ask()
+    update = hands.call_plain("download", hands.shown)["download"]
+    assert update["visible"] and update["value"].endswith(".png")
+
+
+def test_an_example_brings_its_question_but_never_overwrites_ones_own():
+    hands, gallery = Hands(page()), app.examples()
+    assert gallery and all(path.is_file() for path, _, _ in gallery)
+    for index, (path, question, kind) in enumerate(gallery):
+        seen = hands.call("example", index, "")
+        assert hands.shown.name == path.name and seen["question"] == question and seen["kind"] == kind
+    assert "question" not in hands.call("example", 0, "What is the grey thing?")
+    assert hands.call("example", 1, gallery[0][1])["question"] == gallery[1][1]
+    for index in (-1, len(gallery), None, "0"):
+        assert "no such example" in hands.call("example", index, "")["notice"]
+
+
+def test_a_checkout_without_examples_has_a_page_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(app, "EXAMPLE_PICTURES", tmp_path / "none")
+    assert app.examples() == [] and page()
+
+
+def test_a_task_chip_fills_in_an_example_but_never_overwrites_ones_own():
+    hands = Hands(page())
+    first = app.EXAMPLES["counting"][0][1]
+    assert hands.call_plain("kind", "counting", "")["question"] == first
+    assert hands.call_plain("kind", "grounding", first)["question"] == app.EXAMPLES["grounding"][0][1]
+    assert "question" not in hands.call_plain("kind", "counting", "What is the grey thing?")
+    assert hands.event("example_question").fn([first]) == first
+
+
+@pytest.mark.parametrize("kind", list(app.EXAMPLES))
+def test_every_example_question_is_understood_as_what_its_chip_says(kind):
+    for _, question in app.EXAMPLES[kind]:
+        assert guess_task(question)[0].value == kind
+
+
+# Keeping and flagging
+
+
+def test_nothing_is_stored_before_somebody_asks_for_it(hands):
+    hands.ask()
+    counts = hands.demo.page.store.stats()
+    assert counts["runs"] == 0 and counts["pictures"] == 0
+
+
+def test_a_kept_run_is_the_same_after_a_restart(hands):
+    hands.ask()
+    seen = hands.call("keep", hands.shown)
+    run = hands.shown.run
+    assert f"?record={run}" in seen["link"]
+    assert hands.call("keep", hands.shown)["link"] == seen["link"], "kept twice is kept once"
+    before = hands.shown
+    close_pages()
+
+    later = Hands(page(), session="two")
+    later.request.query_params["record"] = run
+    seen = later.call("record")
+    assert later.shown.answers == before.answers and later.shown.question == before.question
+    assert later.shown.models == before.models and later.shown.size == before.size
+    assert (
+        seen["question"] == ASKED and "box side-b" in seen["viewer"] and "The longest hull" in seen["card-b"]
+    )
+
+
+@pytest.mark.parametrize("run", ["nope", "../../etc/passwd", "<img src=x onerror=1>", "x" * 5000])
+def test_a_link_to_nothing_says_so(run):
+    hands = Hands(page())
+    hands.request.query_params["record"] = run
+    seen = hands.call("record")
+    assert 'role="alert"' in seen["notice"] and "<img" not in seen["notice"] and hands.shown is None
+
+
+def test_a_flag_stores_the_run_and_queues_the_answer(hands):
+    hands.ask()
+    seen = hands.flag("B", ["wrong box", "other"], "too low")
+    store = hands.demo.page.store
+    assert "Annotate queue" in seen["link"] and not seen["flag-panel"]["visible"]
+    assert store.stats()["runs"] == 1 and queue.left(store)["annotate"] == 1
+    (flag,) = store.run(hands.shown.run)["flags"]
+    assert (
+        list(flag["reasons"]) == ["wrong box", "other"] and flag["note"] == "too low" and flag["side"] == "B"
+    )
+    assert flag["author"].startswith("visitor ") and "10.0.0.1" not in flag["author"]
+
+
+def test_a_flag_on_a_side_that_wrote_nothing_is_kept_and_promises_nothing(picture_path):
+    hands = open_page(engines(a=([EngineFailure("It broke.")],)), picture_path)
+    hands.ask()
+    assert "nothing that could be corrected" in hands.flag("A", ["other"])["link"]
+    store = hands.demo.page.store
+    assert len(store.run(hands.shown.run)["flags"]) == 1 and queue.left(store)["annotate"] == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "why", "note"),
+    [
+        ("B", [], ""),  # no reason
+        ("C", ["other"], ""),  # no such side
+        ("B", ["<script>"], ""),  # no such reason
+        ("B", ["other"], "x" * 100_000),  # too long
+    ],
+)
+def test_a_flag_that_says_nothing_usable_is_refused(hands, side, why, note):
+    hands.ask()
+    assert 'role="alert"' in hands.flag(side, why, note)["notice"]
+    assert queue.left(hands.demo.page.store)["annotate"] == 0
+
+
+def test_the_eleventh_flag_within_a_minute_is_refused_whatever_the_tab(hands):
+    hands.ask()
+    for _ in range(10):
+        assert "notice error" not in hands.flag()["notice"]
+    hands.request.session_hash = "another tab"
+    assert "notice error" in hands.flag()["notice"]
+    hands.request.client.host = "10.9.9.9"
+    assert "notice error" not in hands.flag()["notice"]
+
+
+def test_behind_a_spaces_proxy_visitors_are_told_apart_by_the_address_that_it_appends(monkeypatch):
+    demo = page()
+    one, two = request(), request()
+    one.headers["x-forwarded-for"], two.headers["x-forwarded-for"] = "spoofed, 1.1.1.1", "spoofed, 2.2.2.2"
+    assert demo.page.visitor(one) == demo.page.visitor(two)
+    monkeypatch.setenv("SPACE_ID", "user/space")
+    assert demo.page.visitor(one) != demo.page.visitor(two)
+
+
+# Correcting
+
+
+@pytest.fixture
+def flagged(hands):
+    """Hands with B's answer flagged and its caption open."""
+    hands.ask()
+    hands.flag("B", ["wrong box"], "too low")
+    hands.seen = hands.next()
+    return hands
+
+
+def test_the_next_caption_comes_with_its_picture_text_box_and_flags(flagged):
+    seen = flagged.seen
+    assert (
+        seen["edit-reasoning"] == "Water covers the left half.\nThe longest hull lies beside the upper dock."
+    )
+    assert seen["edit-answer"] == "[[140,320,400,600]]"
+    assert [seen[f"edit-{corner}"] for corner in ("x1", "y1", "x2", "y2")] == [140, 320, 400, 600]
+    assert "box side-b" in seen["annotate-viewer"] and "Well-formed, 1 box" in seen["check"]
+    assert seen["caption"]["visible"] and "1</b> caption waits" in seen["progress"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("[[100,300,380,560]]", "Well-formed, 1 box, IoU 0.65"),
+        ("[[100,300,380,5", "Cannot be accepted yet"),
+        ("[[380,300,100,560]]", "Cannot be accepted yet"),  # corners exchanged
+        ("", "The answer is empty."),
+        (None, "The answer is empty."),  # what Gradio sends for an emptied field
+        ("<answer>", "Cannot be accepted yet"),
+    ],
+)
+def test_the_check_line_follows_the_text(flagged, words, said):
+    seen = flagged.read("check", flagged.event("check").fn(flagged.caption, "Long hull.", words))
+    assert said in seen["check"]
+
+
+def test_a_number_moves_one_side_of_the_box_in_the_answer(flagged):
+    def typed(words, which, *numbers):
+        update = flagged.event(f"check_corner_{which}").fn(
+            flagged.caption, "Long hull.", words, which, *numbers
+        )
+        return flagged.read(f"check_corner_{which}", update)
+
+    seen = typed("It is [[1,2,30,40]] there.", 0, 10, 99, 99, 99)  # the other fields lag behind the answer
+    assert seen["edit-answer"] == "It is [[10,2,30,40]] there." and "box side-c" in seen["annotate-viewer"]
+    assert typed("A ship.", 3, 5, 6, 70, 80)["edit-answer"] == "A ship. [[5,6,70,80]]"
+    assert typed(None, 0, 5, 6, 70, 80)["edit-answer"] == "[[5,6,70,80]]"
+    assert typed("", 0, 5, None, 70, 80) == {} and typed("[[1,2,30,40]]", 0, None, 2, 30, 40) == {}
+
+
+def test_a_correction_is_saved_and_accepted(flagged):
+    caption = flagged.caption["id"]
+    seen = flagged.judge("save", "The hull is long.", "[[100,300,380,560]]")
+    assert "Saved" in seen["annotate-notice"]
+    assert (
+        "Nothing was changed"
+        in flagged.judge("save", "The hull is long.", "[[100,300,380,560]]")["annotate-notice"]
+    )
+    seen = flagged.judge("accept", "The hull is long.\nIt is white.", "[[100,300,380,560]]")
+    store = flagged.demo.page.store
+    assert "Accepted" in seen["annotate-notice"] and not seen["caption"]["visible"]
+    assert store.caption(caption)["state"] == "accepted"
+    revisions = store.history(caption)
+    assert [row["author"] for row in revisions] == ["model:thinker", "Ada", "Ada"]
+    assert (
+        revisions[-1]["reasoning"] == "The hull is long.\nIt is white."
+        and revisions[-1]["boxes"][0].x1 == 100
+    )
+    assert len(store.accepted()) == 1
+
+
+def test_what_the_parser_cannot_read_can_be_saved_but_not_accepted(flagged):
+    seen = flagged.judge("accept", "The hull is long.", "[[100,300,380")
+    assert "cannot be accepted yet" in seen["annotate-notice"]
+    assert flagged.demo.page.store.caption(flagged.caption["id"])["state"] == "annotate"
+    assert "Saved" in flagged.judge("save", "The hull is long.", "[[100,300,380")["annotate-notice"]
+
+
+def test_who_saves_second_sees_the_others_text_and_loses_nothing(flagged):
+    store, caption = flagged.demo.page.store, flagged.caption
+    store.save_correction(
+        caption["revision"]["id"], reasoning="Bob's <b>view</b>.", answer=SHORT, author="Bob"
+    )
+    seen = flagged.judge("save", "Ada's view.", "[[1,2,30,40]]")
+    assert "Bob</b>" not in seen["conflict"] and "Bob saved another version first" in seen["conflict"]
+    assert "Bob&#x27;s &lt;b&gt;view" in seen["conflict"] and "edit-reasoning" not in seen
+    assert "Saved" in flagged.judge("save", "Ada's view.", "[[1,2,30,40]]")["annotate-notice"]
+    assert [row["author"] for row in store.history(caption["id"])] == ["model:thinker", "Bob", "Ada"]
+
+
+def test_reject_and_skip(flagged):
+    store, caption = flagged.demo.page.store, flagged.caption["id"]
+    seen = flagged.judge("skip")
+    assert seen["caption"]["visible"], "the only caption comes back"
+    assert "Rejected" in flagged.judge("reject")["annotate-notice"]
+    assert store.caption(caption)["state"] == "rejected" and queue.left(store)["annotate"] == 0
+
+
+def test_without_a_name_nothing_is_opened_or_written(hands):
+    hands.ask()
+    hands.flag()
+    assert "Write your name first" in hands.next("  ")["annotate-notice"] and hands.caption is None
+    assert "caption" not in hands.call("annotate", None, "", 0)
+    assert hands.call("annotate", None, "Ada", 0)["caption"]["visible"]
+    assert "edit-answer" not in hands.call("annotate", hands.caption, "Ada", 0), "what is being edited stays"
+    for verb, fields in (("save", ("a", "b")), ("accept", ("a", "b")), ("reject", ()), ("skip", ())):
+        assert "name" in hands.judge(verb, *fields, name="")["annotate-notice"]
+
+
+def test_on_a_public_space_only_a_login_may_correct(monkeypatch, picture_path):
+    monkeypatch.setenv("SPACE_ID", "user/space")
+    hands = open_page(picture=picture_path)
+    hands.ask()
+    hands.flag()
+    store = hands.demo.page.store
+    assert not store.self_review
+    hands.caption = store.caption(1)
+    for verb, fields in (("save", ("a", SHORT)), ("accept", ("a", SHORT)), ("reject", ()), ("skip", ())):
+        assert "need a login" in hands.judge(verb, *fields, name="Ada")["annotate-notice"], verb
+    assert "need a login" in hands.next("Ada")["annotate-notice"]
+    assert len(store.history(1)) == 1 and store.caption(1)["state"] == "annotate"
+    hands.request.username = "ada"
+    hands.next("ignored")
+    hands.judge("save", "The hull is long.", SHORT)
+    assert store.history(1)[-1]["author"] == "ada"
+    assert "somebody else" in hands.judge("accept", "The hull is long.", SHORT)["annotate-notice"]
+
+
+# Over the network
+
+
+def test_no_file_of_the_server_and_no_other_host_can_be_read_through_the_page(tmp_path):
+    demo = page()
+    demo.page.store.backup(tmp_path / "backup.tar")
+    database = demo.page.config.database
+    assert database.exists()
+    targets = [
+        "/etc/passwd", "/gradio_api/../app.py", str(app.ROOT / "app.py"), str(app.ROOT / ".env"), str(database),
+        "../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", f"{database}%00.png",
+        "http://127.0.0.1:1/", "http://169.254.169.254/latest/meta-data/", "https://evil.example/x.png",
+        "HTTP://127.0.0.1/", "file:///etc/passwd",
+    ]  # fmt: skip
+    with served(demo) as url, httpx.Client(base_url=url) as client:
+        for prefix in ("/gradio_api/file=", "/file=", "/gradio_api/proxy="):
+            for target in targets:
+                answer = client.get(prefix + target)
+                assert answer.status_code in (400, 403, 404), (prefix, target, answer.status_code)
+                assert b"root:" not in answer.content and b"SQLite" not in answer.content
+        home = client.get("/")
+        assert "default-src 'self'" in home.headers["content-security-policy"]
+        assert str(app.ROOT) not in home.text and str(database) not in home.text
+
+
+def test_a_file_name_of_the_servers_own_is_not_taken_as_an_upload():
+    demo = page()
+    number = next(i for i, fn in demo.fns.items() if fn.api_name == "upload")
+    with served(demo) as url, httpx.Client(base_url=url) as client:
+        for path in (
+            "/etc/passwd",
+            str(app.ROOT / "README.md"),
+            "http://127.0.0.1:1/x.png",
+            str(demo.page.config.database),
+        ):
+            data = [{"path": path, "meta": {"_type": "gradio.FileData"}}]
+            events = finish(client, number, data, "s1")
+            assert events[-1]["msg"] == "process_completed" and not events[-1]["success"]
+            assert path not in json.dumps(events)
+
+
+def finish(client: httpx.Client, number: int, data: list, session: str) -> list[dict]:
+    """Send an event and read its stream to the end."""
+    join(client, number, data, session).raise_for_status()
+    events = []
+    with client.stream(
+        "GET", "/gradio_api/queue/data", params={"session_hash": session}, timeout=30
+    ) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data:"):
+                events.append(json.loads(line[5:]))
+                if events[-1]["msg"] in ("process_completed", "close_stream"):
+                    break
+    return events
+
+
+def join(client: httpx.Client, number: int, data: list, session: str) -> httpx.Response:
+    body = {"data": data, "fn_index": number, "session_hash": session, "event_data": None, "trigger_id": None}
+    return client.post("/gradio_api/queue/join", json=body)
+
+
+def upload(client: httpx.Client, demo, session: str) -> None:
+    """Put the drawn picture into that session's Compare tab."""
+    path = client.post("/gradio_api/upload", files={"files": ("harbour.png", picture_bytes())}).json()[0]
+    number = next(i for i, fn in demo.fns.items() if fn.api_name == "upload")
+    events = finish(client, number, [{"path": path, "meta": {"_type": "gradio.FileData"}}], session)
+    assert events[-1]["success"], events[-1]
+
+
+def test_when_too_many_ask_the_others_are_told_at_once_and_those_inside_are_answered():
+    go = threading.Event()
+    busy = threading.Event()
+    demo = page(engines(a=([busy.set, go, "port"],) + ("port",) * 9, b=(THOUGHT,) * 10), queue_size=5)
+    number = next(i for i, fn in demo.fns.items() if fn.api_name == "ask")
+    with served(demo) as url, httpx.Client(base_url=url, timeout=30) as client:
+        sessions = [f"caller{i}" for i in range(30)]
+        for session in sessions[:6]:
+            upload(client, demo, session)
+        data = [None, ASKED, "any", "quick", "thinker"]
+        inside = [sessions[0]]
+        assert join(client, number, data, sessions[0]).status_code == 200
+        assert busy.wait(10), "the first one is being answered"
+        refused = 0
+        for session in sessions[1:]:
+            answer = join(client, number, data, session)
+            if answer.status_code == 200:
+                inside.append(session)
+            else:
+                assert answer.status_code == 503 and "full" in answer.text.lower()
+                refused += 1
+        assert (len(inside), refused) == (6, 24)
+        go.set()
+        for session in inside:
+            with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
+                events = [json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:")]
+            assert any("Well-formed" in json.dumps(event) for event in events), session

@@ -1,0 +1,122 @@
+"""What a run starts from is found or refused; what it becomes is a standard folder that says what it is."""
+
+import json
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from training.checkpoint import (
+    base_folder,
+    card,
+    declare,
+    open_network,
+    open_processor,
+    pixel_budget,
+    save_processor_files,
+    weights_digest,
+)
+from training.recipe import BadRecipe, Recipe
+
+
+def test_a_base_is_a_folder_a_name_or_a_hub_id(tmp_path, untrained, hub):
+    assert base_folder(untrained) == untrained
+    with pytest.raises(BadRecipe, match="holds no checkpoint"):
+        base_folder(tmp_path)
+    hub("owner/base", {"config.json": "{}"})
+    assert base_folder("owner/base").parts[-2] == "snapshots"  # declares no dialect, and needs none
+    with pytest.raises(BadRecipe, match="not on this machine"):
+        base_folder("owner/other")
+
+
+def test_the_pixel_budget_is_the_recipes_or_the_bases(untrained, checkpoint):
+    declared = json.loads((untrained / "tinyrs.json").read_text())
+    own = declared["min_pixels"], declared["max_pixels"]
+    assert pixel_budget(untrained, Recipe()) == own
+    assert pixel_budget(untrained, Recipe(max_pixels=50176)) == (own[0], 50176)
+    (checkpoint / "tinyrs.json").unlink()
+    config = json.loads((checkpoint / "preprocessor_config.json").read_text())
+    config = {**config, "size": None, "min_pixels": 3136, "max_pixels": 100352}  # as the hub's files say it
+    (checkpoint / "preprocessor_config.json").write_text(json.dumps(config))
+    assert pixel_budget(checkpoint, Recipe()) == (3136, 100352)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff"])
+def test_a_declaration_that_is_no_json_is_one_sentence(checkpoint, text):
+    (checkpoint / "tinyrs.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(BadRecipe, match="tinyrs.json cannot be read"):
+        pixel_budget(checkpoint, Recipe())
+
+
+def test_limits_are_found_where_transformers_5_writes_them(checkpoint, tmp_path):
+    pictures = json.loads((checkpoint / "preprocessor_config.json").read_text())
+    whole = {"processor_class": "Qwen2VLProcessor", "image_processor": pictures}
+    (checkpoint / "processor_config.json").write_text(json.dumps(whole))
+    for name in ("preprocessor_config.json", "tinyrs.json"):
+        (checkpoint / name).unlink()
+    size = pictures["size"]
+    assert pixel_budget(checkpoint, Recipe()) == (size["shortest_edge"], size["longest_edge"])
+    out = tmp_path / "out"
+    out.mkdir()
+    save_processor_files(checkpoint, out, (3136, 50176))
+    saved = json.loads((out / "processor_config.json").read_text())["image_processor"]["size"]
+    assert saved == {"shortest_edge": 3136, "longest_edge": 50176}
+
+
+def test_a_processor_is_copied_with_the_pixels_that_were_trained_on(checkpoint, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (checkpoint / "video_preprocessor_config.json").unlink()  # the hub's older folders have none
+    save_processor_files(checkpoint, out, (3136, 50176))
+    assert (out / "tokenizer.json").read_bytes() == (checkpoint / "tokenizer.json").read_bytes()
+    size = {"shortest_edge": 3136, "longest_edge": 50176}
+    for name in ("preprocessor_config.json", "video_preprocessor_config.json"):
+        config = json.loads((out / name).read_text())
+        assert config["size"] == size and config["processor_class"] == "Qwen2VLProcessor"
+        assert "min_pixels" not in config
+
+
+def test_a_declaration_says_what_the_stage_made_of_the_base(checkpoint, tmp_path):
+    told = json.loads((checkpoint / "tinyrs.json").read_text())
+    (checkpoint / "tinyrs.json").write_text(json.dumps({**told, "measured": {"AID": 0.5}}))
+    declare(checkpoint, tmp_path, Recipe(about="Short answers."), (3136, 50176))
+    plain = json.loads((tmp_path / "tinyrs.json").read_text())
+    assert plain["max_new_tokens"] == told["max_new_tokens"] and not plain["thinking"]
+    assert (plain["about"], plain["measured"], plain["box_scale"]) == ("Short answers.", {}, 1000)
+    # Short answers' budget would cut reasoning off.
+    declare(checkpoint, tmp_path, Recipe(thinking=True), (3136, 50176))
+    assert json.loads((tmp_path / "tinyrs.json").read_text())["max_new_tokens"] == 1024
+
+
+def test_weights_that_do_not_fit_are_refused(checkpoint):
+    path = checkpoint / "model.safetensors"
+    weights = load_file(path)
+    weights.pop(next(name for name in weights if "merger" in name))
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(BadRecipe, match="do not fit its config.json"):
+        open_network(checkpoint)
+    path.unlink()
+    with pytest.raises(BadRecipe, match="cannot be loaded"):
+        open_network(checkpoint)
+
+
+def test_a_processor_that_is_not_there_is_one_sentence(checkpoint):
+    for path in checkpoint.glob("*token*"):
+        path.unlink()
+    with pytest.raises(BadRecipe, match="processor in .* cannot be loaded") as caught:
+        open_processor(checkpoint, (3136, 50176))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_is_known_by_its_weights(checkpoint, untrained):
+    assert weights_digest(checkpoint) == weights_digest(untrained)
+    path = checkpoint / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    assert weights_digest(checkpoint) != weights_digest(untrained)
+
+
+def test_a_card_names_a_base_of_the_hub_and_no_path_of_this_machine(tmp_path):
+    measured = {"rows": 1000, "steps": 63, "seconds": 5}
+    text = card(Recipe(output_dir=str(tmp_path)), "owner/base", "mine", measured, [{"loss": 2.0, "step": 1}])
+    assert "base_model: owner/base" in text and "1,000 rows, 63 steps" in text
+    text = card(Recipe(output_dir=str(tmp_path)), tmp_path, "mine", measured, [])
+    assert "base_model" not in text and str(tmp_path) not in text

@@ -1,0 +1,146 @@
+"""Questions made by rule are true of the view that they are asked of, and so is their reasoning."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from tinyrs.checks import check
+from tinyrs.example import Box, Example, Task
+from tinyrs.metrics import score
+from tinyrs.parse import parse
+from tinyrs.prompt import guess_task, target
+from training.pocket import questions
+from training.pocket.pictures import Known
+from training.pocket.questions import MAKERS
+from training.pocket.rows import VariedRows
+
+COLOURS = {"ship": 250, "vehicle": 130}
+
+
+def harbour() -> Known:
+    """A black picture with three grey rectangles: two ships of one brightness and a vehicle of another."""
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    boxes = []
+    for name, (x1, y1, x2, y2) in (
+        ("ship", (20, 30, 100, 70)),
+        ("ship", (220, 40, 340, 120)),
+        ("vehicle", (150, 200, 200, 260)),
+    ):
+        pixels[y1:y2, x1:x2] = COLOURS[name]
+        boxes.append(Box.from_pixels(x1, y1, x2, y2, 400, 300, name))
+    return Known(pixels, "test", "port", ("two ships lie in the water .",), tuple(boxes), complete=True)
+
+
+def rows(name: str, count: int = 40):
+    made = (MAKERS[name](harbour(), np.random.default_rng(seed)) for seed in range(count))
+    found = [row for row in made if row is not None]
+    assert found, f"{name} made nothing"
+    return found
+
+
+def brightness(row, box: Box) -> float:
+    """Median brightness under a box; light() changes it, the order stays."""
+    height, width = row.pixels.shape[:2]
+    x1, y1, x2, y2 = (round(v) for v in box.to_pixels(width, height))
+    return float(np.median(row.pixels[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1]))
+
+
+def test_a_located_box_lies_on_the_object_that_the_phrase_means():
+    for row in rows("locate"):
+        (box,) = parse(row.answer).boxes
+        ground = float(np.median(row.pixels))
+        assert brightness(row, box) > ground + 40, row.question.text
+        spoken = re.findall(r"around (\d+) across and (\d+) down", row.reasoning)[-1]
+        middle = ((box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2)
+        assert all(abs(int(said) - true) <= 10 for said, true in zip(spoken, middle, strict=True))
+
+
+def test_a_count_is_the_number_of_objects_that_the_reasoning_lists():
+    for row in rows("count"):
+        listed = len(re.findall(r"\d+ across and \d+ down", row.reasoning))
+        assert listed == int(row.answer), row.reasoning
+
+
+def test_presence_is_asked_as_often_of_what_is_there_as_of_what_is_not():
+    answers = [row.answer for row in rows("presence", 300)]
+    assert 0.35 < answers.count("yes") / len(answers) < 0.65
+    for row in rows("presence"):
+        name = re.search(r"an? (.+) in the image", row.question.text)[1]
+        assert (row.answer == "yes") == (name in COLOURS)
+
+
+def test_a_view_that_cuts_an_object_is_not_counted_in():
+    known = harbour()
+    for seed in range(200):
+        row = questions.count(known, np.random.default_rng(seed))
+        if row is not None and "ships" in row.question.text:
+            assert int(row.answer) == len(re.findall("one at|I see one", row.reasoning))
+
+
+def test_the_label_is_among_the_classes_that_the_question_lists():
+    labels = ["airport", "beach", "port", "river", "school"]
+    seen = set()
+    for seed in range(60):
+        row = questions.classify(harbour(), np.random.default_rng(seed), labels=labels)
+        assert row.answer == "port" and row.answer in row.question.labels
+        assert guess_task(row.question.text) == (Task.CLASSIFICATION, row.question.labels)
+        seen.add(row.question.labels)
+    assert tuple(labels) in seen and len(seen) > 5
+
+
+@pytest.mark.parametrize("name", ["classify", "locate", "count", "presence"])
+def test_what_a_thinking_model_is_taught_is_well_formed_right_and_passes_the_checks(name):
+    for row in rows(name):
+        said = parse(target(row.reasoning, row.answer), thinking=True)
+        assert said.well_formed, said.problems
+        example = Example(None, row.question, row.answer, parse(row.answer).boxes)
+        assert score(example, said).value == 1.0
+        findings = check(row.question, row.reasoning, row.answer)
+        assert not findings, (row.reasoning, row.answer, findings)
+
+
+def test_a_row_depends_on_seed_epoch_and_index_alone():
+    def made(seed=0, epoch=0):
+        varied = VariedRows([harbour()], {"locate": 0.5, "classify": 0.5}, 12, True, seed)
+        varied.set_epoch(epoch)
+        return [(row["completion"], row["image"].tobytes()) for row in (varied[i] for i in range(12))]
+
+    assert made() == made()
+    assert made() != made(epoch=1)
+    assert made() != made(seed=1)
+
+
+def test_shares_are_kept_and_questions_that_no_picture_can_carry_are_left_out():
+    varied = VariedRows([harbour()], {"classify": 3, "count": 1, "published": 5}, 400, False)
+    counts = varied.counts(400)
+    assert set(counts) == {"classify", "count"}
+    assert 0.65 < counts["classify"] / 400 < 0.9
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "counted"),
+    [
+        ("Are there more roads than forests?", "yes", True),  # 9 > 4
+        ("Are there less roads than forests in the image?", "no", True),
+        ("Is the number of roads equal to the number of forests?", "no", True),
+        (
+            "Are there more roads than forests?",
+            "no",
+            False,
+        ),  # the set contradicts itself: no count leads there
+        ("Are there more roads than farms?", "yes", False),  # nobody counted farms
+    ],
+)
+def test_a_comparison_is_reasoned_from_counts_only_where_they_lead_to_the_answer(text, answer, counted):
+    asked = (
+        ("What is the number of roads?", "9", "count"),
+        ("What is the amount of forests?", "4", "count"),
+        (text, answer, "comp"),
+    )
+    known = Known(np.zeros((64, 64, 3), np.uint8), "test", questions=asked)
+    found = [questions.published(known, np.random.default_rng(seed)) for seed in range(30)]
+    reasonings = {row.reasoning for row in found if row.question.text == text}
+    assert ("I count 9 roads and 4 forests." in reasonings) == counted
