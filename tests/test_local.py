@@ -407,6 +407,31 @@ def test_open_engine_loads_a_folder_once(untrained):
     assert open_engine(str(untrained)) is engine and isinstance(engine, LocalEngine)
 
 
+def test_two_models_are_never_loaded_at_once(untrained, monkeypatch):
+    """transformers swaps `tie_weights` for the whole process while it loads: overlapping loads lose every lm_head."""
+    load, together = AutoModelForImageTextToText.from_pretrained, threading.Barrier(2)
+    met = []
+
+    def meet(*args, **kwargs):
+        try:
+            together.wait(timeout=0.5)
+            met.append(True)
+        except threading.BrokenBarrierError:
+            pass
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(AutoModelForImageTextToText, "from_pretrained", meet)
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(local.load_model(untrained))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not met and len(made) == 2
+    for model in made:
+        assert model.lm_head.weight is model.get_input_embeddings().weight
+
+
 def test_the_old_layout_of_the_hub_loads(untrained, tmp_path, engine, picture):
     """Flat text config, `visual.*` and `model.*` keys: how the base model's and the paper's files look."""
     folder = tmp_path / "old"

@@ -282,25 +282,31 @@ class _Sampler(LogitsProcessor):
         return scores.float() / self.temperature + gumbel.to(scores.device)
 
 
+_loading = threading.Lock()
+"""Held while transformers loads a model: for that time it swaps PreTrainedModel.tie_weights and torch's default dtype,
+for the whole process. Two loads at once can leave the swap in place, and every later model without its lm_head."""
+
+
 def load_model(folder: Path, device: str = "cpu"):
     """The model in `folder`, ready to answer, in the type that suits `device` (see `dtype_for`).
 
     Raises `EngineUnavailable` where weights are missing: transformers would make some up.
     """
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        model, info = AutoModelForImageTextToText.from_pretrained(
-            folder,
-            dtype=dtype_for(folder, device),
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()
+    with _loading:
+        shown = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.disable_progress_bar()
+        try:
+            model, info = AutoModelForImageTextToText.from_pretrained(
+                folder,
+                dtype=dtype_for(folder, device),
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        finally:
+            if shown:
+                transformers_logging.enable_progress_bar()
     if wrong := sorted(str(key) for kind in ("missing_keys", "mismatched_keys") for key in info[kind]):
         log.error("%s: weights missing or of another shape: %s", folder, ", ".join(wrong))
         raise EngineUnavailable(f"The weights in {folder} do not fit their config.json; the log names them.")
