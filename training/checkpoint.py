@@ -163,7 +163,7 @@ def open_processor(base: Path, pixels: tuple[int, int]):
     return processor
 
 
-def open_network(base: Path):
+def open_network(base: Path, attn_implementation: str = "sdpa"):
     """The model in `base`, in float32, from safetensors and without code of its own."""
     import torch
     from transformers import AutoModelForImageTextToText
@@ -174,9 +174,10 @@ def open_network(base: Path):
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
+            attn_implementation=attn_implementation,
             output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise BadRecipe(f"The weights in {base} cannot be loaded: {_first_line(error)}") from None
     if info["missing_keys"] or info["mismatched_keys"]:
         # transformers would go on with random numbers in their place.

@@ -284,7 +284,7 @@ def run(
     start_from = resumable(output, recipe, rows, base)
     if os.environ.get("RANK", "0") == "0":
         _cut_table(output, int(start_from.name.rpartition("-")[2]) if start_from else 0)
-    processor, network = open_processor(base, pixels), open_network(base)
+    processor, network = open_processor(base, pixels), open_network(base, recipe.attn_implementation)
     if processor.tokenizer.padding_side != "left":
         # Padded on the right, each answer's picture positions would be off, and nothing would say so.
         raise RuntimeError("The processor must pad on the left.")

@@ -68,6 +68,7 @@ class Recipe:
     max_grad_norm: float = _about("gradients are clipped to this norm", 1.0)
     bf16: bool = _about("compute in bfloat16 and save the final weights so", False)
     gradient_checkpointing: bool = _about("trade time for memory", False)
+    attn_implementation: str = _about("sdpa, eager (faster for short rows on a CPU) or flash_attention_2", "sdpa")
     num_workers: int = _about("processes that prepare rows", 0)
 
     seed: int = _about("of row order, dropout and augmentation", 0)

@@ -145,7 +145,7 @@ def run(
     pixels = pixel_budget(base, recipe)
     arguments = _arguments(recipe, output)
     start_from = resumable(output, recipe, rows, base)
-    processor, network = open_processor(base, pixels), open_network(base)
+    processor, network = open_processor(base, pixels), open_network(base, recipe.attn_implementation)
     from trl import SFTTrainer
 
     from training.trainer import HouseTrainer, freeze, train
