@@ -15,12 +15,16 @@ os.environ.update(
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tinyrs import engine
+
+# A shell makes what it starts in the background deaf to Ctrl-C, and the processes that tests start would be, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
