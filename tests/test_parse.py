@@ -105,6 +105,33 @@ def test_ill_formed(text, shown, problem):
     assert any(problem in sentence for sentence in answer.problems), answer.problems
 
 
+THOUGHT = "<think> I see water. It is held. </think> <answer> [381,625,876,811] </answer>"
+
+
+def test_a_dialect_may_think_in_a_tag_of_its_own():
+    answer = parse(THOUGHT, dialect="qwen2-vl-think", thinking=True)
+    assert answer.well_formed and answer.problems == () and answer.raw == THOUGHT
+    assert answer.reasoning == ("I see water.", "It is held.")
+    assert corners(answer.boxes) == [(381, 625, 876, 811)]
+    assert parse(THOUGHT, dialect="qwen2-vl-think").reasoning  # recognised without being told
+
+
+@pytest.mark.parametrize(
+    "text, shown, well_formed",
+    [
+        ("<think>r</think><answer>B</answer>", "B", True),
+        ("<think>r</think> B", "", False),  # no answer tag
+        ("<think>r", "", False),  # cut off in its thoughts
+        ("<think></think><answer>B</answer>", "B", False),  # no thoughts
+        ("<answer>B</answer>", "B", False),
+        ("B", "", False),
+    ],
+)
+def test_its_form_is_as_strict(text, shown, well_formed):
+    answer = parse(text, dialect="qwen2-vl-think", thinking=True)
+    assert (answer.text, answer.well_formed) == (shown, well_formed)
+
+
 def test_two_answers_are_both_shown_so_that_hedging_equals_neither():
     assert parse("<reasoning>r</reasoning><answer>yes</answer><answer>no</answer>").text == "yes\nno"
 
@@ -202,6 +229,7 @@ def test_what_cannot_become_right_is_said_while_streaming():
             "tinyrs",
         ),
         ("<|object_ref_start|>dam<|object_ref_end|><|box_start|>(1,2),(30,40)<|box_end|>", "qwen2-vl"),
+        (THOUGHT, "qwen2-vl-think"),
         ("<p>dam</p> {<1><2><30><40>|<45>}", "geochat"),
         ("<bbox>[0.1,0.2,0.3,0.4]</bbox>", "lhrs"),
     ],

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tinyrs.config import ROOT
-from tinyrs.prompt import DIALECTS, SYSTEM_THINKING
+from tinyrs.prompt import DIALECTS
 
 DECLARATION = "tinyrs.json"
 """The file beside a checkpoint that declares what `ModelSpec` needs. `KINDS_OF_VALUE` has its keys."""
@@ -162,10 +162,9 @@ _PEERS = (
     ModelSpec(
         "qwen2-vl-rs-r1",
         "PumpkinCat/Qwen2VL-7B-RS-R1",
-        dialect="qwen2-vl",
+        dialect="qwen2-vl-think",
         thinking=True,
         max_new_tokens=2048,
-        system=SYSTEM_THINKING.replace("reasoning>", "think>"),  # what ScoreRS trained it under
         about="Qwen2-VL-7B-RS-R1 of ScoreRS: it reasons, then answers.",
     ),
 )

@@ -35,7 +35,8 @@ def parse(
 ) -> Answer:
     """Take a model's text apart. Total: no text makes it raise.
 
-    thinking   True: one non-empty `<reasoning>` and then one non-empty `<answer>` is the form.
+    thinking   True: one non-empty `<reasoning>` and then one non-empty `<answer>` is the form (or whatever
+               tag the dialect has around its reasoning).
                False: the form is any text without these tags; tags in it stay text.
                None: whichever the text itself uses.
     finished   False while the text still streams: then an unfinished tag or box at its end is held back, and
@@ -52,9 +53,12 @@ def parse(
     """
     scale = _scale(dialect, box_scale, size)
     marks = dialect_of(dialect).marks
+    own = tuple(name.replace("reasoning", dialect_of(dialect).thought) for name in _TAG_NAMES)
     body = _without_end_mark(text)
     if not finished:
-        body = _without_partial_tag(body, _TAG_NAMES + _END_MARKS + marks)
+        body = _without_partial_tag(body, own + _END_MARKS + marks)
+    for name, house in zip(own, _TAG_NAMES, strict=True):
+        body = body.replace(name, house)
     if thinking is None:
         thinking = "<reasoning>" in body or "<answer>" in body
     if thinking:

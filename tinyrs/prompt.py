@@ -64,6 +64,7 @@ class Dialect:
     system      the system prompt without reasoning; "" leaves it to the model's own chat template
     marks       what it writes around boxes and phrases; no part of an answer's words
     locate      the form of a grounding question, where it is not the person's own sentence
+    thought     the name of the tag around its reasoning; the answer's is `answer` everywhere
     """
 
     box_scale: float
@@ -72,16 +73,19 @@ class Dialect:
     system: str = SYSTEM
     marks: tuple[str, ...] = _QWEN_MARKS
     locate: str = "{text}"
+    thought: str = "reasoning"
 
+
+_QWEN_LOCATE = (
+    "Output the bounding box of the following object in the image. "
+    "<|object_ref_start|>{phrase}<|object_ref_end|>"
+)
 
 DIALECTS: Mapping[str, Dialect] = {
     "tinyrs": Dialect(1000, tags=TASK_TAGS),
     "vhm": Dialect(1000, tags=TASK_TAGS, system=""),
-    "qwen2-vl": Dialect(
-        1000,
-        locate="Output the bounding box of the following object in the image. "
-        "<|object_ref_start|>{phrase}<|object_ref_end|>",
-    ),
+    "qwen2-vl": Dialect(1000, locate=_QWEN_LOCATE),
+    "qwen2-vl-think": Dialect(1000, locate=_QWEN_LOCATE, thought="think"),  # Qwen2-VL-RS-R1 of ScoreRS
     "geochat": Dialect(100, (ANGLE,), {Task.GROUNDING: "{grounding}"}, "", _PHRASE_MARKS),
     "skysensegpt": Dialect(100, (ANGLE,), {Task.GROUNDING: "[detection]"}, "", _PHRASE_MARKS),
     "lhrs": Dialect(
@@ -144,7 +148,7 @@ def messages(question: Question, dialect: str = "tinyrs", thinking: bool = False
     tag = tag_of(question, dialect)
     content = [{"type": "image"}, {"type": "text", "text": f"{tag} {text}" if tag else text}]
     chat = [{"role": "user", "content": content}]
-    system = SYSTEM_THINKING if thinking else form.system
+    system = SYSTEM_THINKING.replace("reasoning>", f"{form.thought}>") if thinking else form.system
     if system:
         chat.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
     return chat
