@@ -12,10 +12,11 @@ from sqlite_utils.migrations import Migrations
 
 migrations = Migrations("tinyrs")
 
-RECORDS = (
+_FIRST = (
     "pictures", "runs", "sides", "flags", "votes", "captions", "revisions", "reviews", "leases", "exports",
     "export_rows",
 )  # fmt: skip
+RECORDS = (*_FIRST, "marks", "withdrawals")
 
 
 class ForeignDatabase(Exception):
@@ -201,7 +202,7 @@ def m001_start(db: Database) -> None:
         )""",
         "CREATE INDEX export_rows_revision ON export_rows(revision)",
     )
-    _run(db, *(statement for table in RECORDS for statement in _append_only(table)))
+    _run(db, *(statement for table in _FIRST for statement in _append_only(table)))
     _heads(db)
     _words(db)
     _views(db)
@@ -277,4 +278,59 @@ def _views(db: Database) -> None:
             SELECT f.id, f.run, f.side, s.model, r.question, s.answer, f.reasons, f.note, f.author,
                    f.caption, f.created_at
             FROM flags f JOIN runs r ON r.id = f.run JOIN sides s ON s.run = f.run AND s.side = f.side""",
+    )
+
+
+@migrations()
+def m002_marks(db: Database) -> None:
+    """What one person says of each step of a revision's reasoning, and verdicts that were taken back."""
+    _run(
+        db,
+        # Of one author's marks on one step the newest counts that no row with verdict 'undo' names.
+        """CREATE TABLE marks (
+            id INTEGER PRIMARY KEY,
+            revision INTEGER NOT NULL REFERENCES revisions(id),
+            step INTEGER NOT NULL CHECK (step >= 0),
+            verdict TEXT NOT NULL CHECK (verdict IN ('ok', 'wrong', 'unsupported', 'undo')),
+            reason TEXT NOT NULL,
+            rewrite TEXT NOT NULL CHECK (length(rewrite) <= 4000),
+            seconds REAL,
+            withdraws INTEGER UNIQUE REFERENCES marks(id),
+            author TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            CHECK ((verdict = 'undo') = (withdraws IS NOT NULL))
+        )""",
+        "CREATE INDEX marks_revision ON marks(revision, author)",
+        "CREATE INDEX marks_author ON marks(author)",
+        """CREATE TABLE withdrawals (
+            id INTEGER PRIMARY KEY,
+            review INTEGER NOT NULL UNIQUE REFERENCES reviews(id),
+            author TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        *_append_only("marks"),
+        *_append_only("withdrawals"),
+        """CREATE VIEW standing_marks AS
+            SELECT * FROM marks m WHERE m.verdict <> 'undo'
+              AND NOT EXISTS (SELECT 1 FROM marks u WHERE u.withdraws = m.id)""",
+        """CREATE VIEW standing_reviews AS
+            SELECT * FROM reviews v WHERE NOT EXISTS (SELECT 1 FROM withdrawals w WHERE w.review = v.id)""",
+        "DROP VIEW accepted",
+        """CREATE VIEW accepted AS
+            SELECT r.caption, max(r.id) AS revision, v.id AS review
+            FROM revisions r JOIN standing_reviews v ON v.revision = r.id
+            WHERE v.verdict = 'accept'
+              AND v.id = (SELECT max(w.id) FROM standing_reviews w WHERE w.revision = r.id)
+            GROUP BY r.caption""",
+        # The caption waits again, unless an older verdict on its newest text still stands.
+        """CREATE TRIGGER withdrawals_head AFTER INSERT ON withdrawals BEGIN
+            UPDATE heads SET state = coalesce(
+                (SELECT CASE v.verdict WHEN 'accept' THEN 'accepted' ELSE 'rejected' END
+                   FROM standing_reviews v WHERE v.revision = heads.revision AND v.verdict <> 'amend'
+                   ORDER BY v.id DESC LIMIT 1),
+                (SELECT CASE WHEN o.parent IS NULL THEN 'annotate' ELSE 'review' END
+                   FROM revisions r JOIN revisions o ON o.id = coalesce(r.restores, r.id)
+                   WHERE r.id = heads.revision))
+            WHERE revision = (SELECT revision FROM reviews WHERE id = new.review);
+        END""",
     )

@@ -35,6 +35,7 @@ LONGEST = {
     "question": 4_000,
     "reasoning": 20_000,
     "answer": 8_000,
+    "step": 4_000,
     "name": 100,
     "raw": 1_000_000,
 }

@@ -448,6 +448,16 @@ class Store(Connection):
                 raise Refused("The amendment changes nothing: accept the text instead.")
             return self._add_revision(db, row["caption"], row["id"], reasoning, answer, author, note)
 
+    def withdraw_review(self, review: int, *, author: str) -> None:
+        """Take back one's own verdict: a new row says so, and the caption waits again. Raises Refused."""
+        author = rules.person(author)
+        with self.write() as db:
+            row = row_of(db, "SELECT author FROM reviews WHERE id = ?", review, "review")
+            if not rules.same_person(row["author"], author):
+                raise Refused("Only who gave a verdict can take it back.")
+            given = {"review": review, "author": author, "created_at": self.now()}
+            insert(db, "withdrawals", given, "ON CONFLICT (review) DO NOTHING")
+
     def _may_be_accepted(self, db: Database, row: dict, own: bool) -> None:
         if own and not self.self_review:
             raise Refused("You wrote this text: somebody else has to accept it.")
@@ -486,7 +496,7 @@ class Store(Connection):
                     " r.answer, r.boxes, r.author, c.source, v.author AS reviewer, v.self_reviewed"
                     " FROM accepted a JOIN captions c ON c.id = a.caption"
                     " JOIN revisions r ON r.id = a.revision"
-                    " JOIN reviews v ON v.id = (SELECT id FROM reviews WHERE revision = a.revision"
+                    " JOIN reviews v ON v.id = (SELECT id FROM standing_reviews WHERE revision = a.revision"
                     "  AND verdict = 'accept' ORDER BY self_reviewed, id DESC LIMIT 1)"
                     " ORDER BY a.caption"
                 )
