@@ -111,17 +111,15 @@ def object_view(known: Known, rng: np.random.Generator) -> tuple[np.ndarray, lis
 
 
 def classify(known: Known, rng: np.random.Generator, labels: Sequence[str] = ()) -> Row | None:
-    """The paper's classification form over `labels`: all of them, shuffled, or some."""
+    """The paper's classification form over `labels`: all of them or some, in order or shuffled."""
     if not known.label:
         return None
-    listed = list(labels) or [known.label]
-    draw = rng.random()
-    if draw < 0.45:
-        rng.shuffle(listed)
-    if draw < 0.3:
-        others = [label for label in listed if label != known.label][: int(rng.integers(3, 12))]
-        listed = [*others, known.label]
-        rng.shuffle(listed)
+    listed = sorted({*labels, known.label})
+    if rng.random() < 0.4:  # a list of another length
+        others = rng.permutation([label for label in listed if label != known.label])
+        listed = sorted([*others[: int(rng.integers(2, max(3, len(listed))))].tolist(), known.label])
+    if rng.random() < 0.35:
+        listed = rng.permutation(listed).tolist()
     say = Phrases(rng)
     seen = sentence(known.captions[int(rng.integers(len(known.captions)))]) if known.captions else ""
     reasoning = " ".join(
