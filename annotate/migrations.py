@@ -16,7 +16,7 @@ _FIRST = (
     "pictures", "runs", "sides", "flags", "votes", "captions", "revisions", "reviews", "leases", "exports",
     "export_rows",
 )  # fmt: skip
-RECORDS = (*_FIRST, "marks", "withdrawals")
+RECORDS = (*_FIRST, "marks", "withdrawals", "given_answers")
 
 
 class ForeignDatabase(Exception):
@@ -333,4 +333,35 @@ def m002_marks(db: Database) -> None:
                    WHERE r.id = heads.revision))
             WHERE revision = (SELECT revision FROM reviews WHERE id = new.review);
         END""",
+    )
+
+
+@migrations()
+def m003_order(db: Database) -> None:
+    """The queue by information: rank is signals.py's four bits, `sample` the random fifth of all captions."""
+    _run(
+        db,
+        "ALTER TABLE heads ADD COLUMN sample INTEGER NOT NULL DEFAULT 0",
+        # Drawn by the caption's own checksum: 51 of 256, the same on every machine, known to nobody before.
+        """CREATE TRIGGER heads_sample AFTER INSERT ON heads BEGIN
+            UPDATE heads SET sample =
+                (SELECT substr(key, 1, 2) < '33' FROM captions WHERE id = new.caption)
+            WHERE caption = new.caption;
+        END""",
+        "UPDATE heads SET sample = (SELECT substr(key, 1, 2) < '33' FROM captions WHERE id = heads.caption)",
+        # Until now 0 was flagged and 1 was not; the others' signs were not looked for.
+        "UPDATE heads SET rank = CASE rank WHEN 0 THEN 13 ELSE 15 END",
+        "DROP TRIGGER flags_head",
+        "CREATE TRIGGER flags_head AFTER INSERT ON flags WHEN new.caption IS NOT NULL BEGIN"
+        " UPDATE heads SET rank = rank & ~2 WHERE caption = new.caption; END",
+        "CREATE INDEX heads_sample_queue ON heads(state, caption) WHERE sample",
+        # Why this person got this caption: 'order', 'random', 'skipped' or 'again'.
+        "ALTER TABLE leases ADD COLUMN why TEXT NOT NULL DEFAULT ''",
+        # The data set's own answer, where it has one: what checks and scores compare with.
+        """CREATE TABLE given_answers (
+            caption INTEGER PRIMARY KEY REFERENCES captions(id),
+            answer TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        *_append_only("given_answers"),
     )

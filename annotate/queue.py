@@ -1,5 +1,8 @@
 """Who works on which caption next: order, leases, skip, undo.
 
+The order is by information (annotate/signals.py), and every fifth caption that a person gets comes from the
+random sample instead, so that what was annotated by then can also say how good the model is.
+
 A lease is a courtesy that keeps two people from the same caption; what keeps their texts from being lost is
 the store's guarded insert. Leases are rows like all others: the newest one of a caption says who holds it.
 """
@@ -15,6 +18,8 @@ from annotate.store import Store
 from tinyrs.example import Box
 
 LEASE_MINUTES = 15
+RANDOM_EVERY = 5
+"""One caption in so many is taken from the random sample."""
 
 _TAKEN = """EXISTS (SELECT 1 FROM leases l WHERE l.kind = 'take' AND l.until > :now
     AND l.id = (SELECT max(m.id) FROM leases m WHERE m.caption = h.caption) {mine})"""
@@ -36,8 +41,9 @@ _NOT_OWN = """NOT EXISTS (SELECT 1 FROM revisions w JOIN revisions r ON r.id = h
 def next_to_annotate(store: Store, author: str, minutes: float = LEASE_MINUTES) -> dict | None:
     """The caption to correct next (as `Store.caption`, plus "lease_until"), leased to `author`, or None.
 
-    A caption that the author already holds comes first, so that a reload shows it again; then the flagged
-    ones, oldest first; then the others, oldest first; at last those that this author skipped.
+    A caption that the author already holds comes first, so that a reload shows it again; then by rank, of one
+    rank the oldest first, but every RANDOM_EVERY-th from the random sample; at last those that this author
+    skipped. "offered" says which of these it was: "again", "order", "random" or "skipped".
     """
     return _next(store, author, minutes, "annotate", "true")
 
@@ -52,15 +58,26 @@ def _next(store: Store, author: str, minutes: float, state: str, also: str) -> d
     author = rules.person(author)
     values = {"author": author, "now": store.now(), "state": state}
     with store.write() as db:
-        found = (
-            _first(db, f"h.caption IN ({_OF_AUTHOR}) AND {_HELD} AND {also} ORDER BY h.caption", values)
-            or _first(db, f"{_FREE} AND {also} AND {_SKIPPED} IS NULL ORDER BY h.rank, h.caption", values)
-            or _first(db, f"{_FREE} AND {also} AND {_SKIPPED} IS NOT NULL ORDER BY {_SKIPPED}", values)
+        turn = _finished(db, author) % RANDOM_EVERY == RANDOM_EVERY - 1
+        free = f"{_FREE} AND {also} AND {_SKIPPED} IS NULL"
+        ways = (
+            ("again", f"h.caption IN ({_OF_AUTHOR}) AND {_HELD} AND {also} ORDER BY h.caption"),
+            ("random", f"{free} AND h.sample ORDER BY h.caption" if turn else ""),
+            ("order", f"{free} ORDER BY h.rank, h.caption"),
+            ("skipped", f"{_FREE} AND {also} AND {_SKIPPED} IS NOT NULL ORDER BY {_SKIPPED}"),
         )
-        if not found:
+        for offered, rest in ways:
+            if rest and (found := _first(db, rest, values)):
+                break
+        else:
             return None
-        until = _lease(db, store, found[0], author, "take", 60 * minutes)
-    return {**store.caption(found[0]), "lease_until": until}
+        until = _lease(db, store, found[0], author, "take", 60 * minutes, offered)
+    return {**store.caption(found[0]), "lease_until": until, "offered": offered}
+
+
+def _finished(db: Database, author: str) -> int:
+    sql = "SELECT count(*) FROM leases WHERE author = ? AND kind = 'release'"
+    return db.conn.execute(sql, [author]).fetchone()[0]
 
 
 def _first(db: Database, rest: str, values: dict) -> tuple[int] | None:
@@ -68,11 +85,13 @@ def _first(db: Database, rest: str, values: dict) -> tuple[int] | None:
     return db.conn.execute(sql, values).fetchone()
 
 
-def _lease(db: Database, store: Store, caption: int, author: str, kind: str, seconds: float = 0) -> str:
+def _lease(
+    db: Database, store: Store, caption: int, author: str, kind: str, seconds: float = 0, why: str = ""
+) -> str:
     until = store.now(seconds)
     db.conn.execute(
-        "INSERT INTO leases (caption, author, kind, until, created_at) VALUES (?,?,?,?,?)",
-        [caption, author, kind, until, store.now()],
+        "INSERT INTO leases (caption, author, kind, until, why, created_at) VALUES (?,?,?,?,?,?)",
+        [caption, author, kind, until, why, store.now()],
     )
     return until
 
@@ -132,6 +151,37 @@ def undo(store: Store, revision: int, author: str, minutes: float = LEASE_MINUTE
     with store.write() as db:
         until = _lease(db, store, caption, author, "take", 60 * minutes)
     return {**store.caption(caption), "lease_until": until}
+
+
+def reopen(store: Store, author: str, minutes: float = LEASE_MINUTES) -> dict | None:
+    """Take back the last thing that `author` did to a caption and gave away, and hold that caption again.
+
+    A verdict on its newest text is withdrawn; what was skipped is held again. The caption, with
+    "lease_until"; None when nothing was done, or somebody else works on it by now.
+    """
+    author = rules.person(author)
+    with store.read() as db:
+        last = db.conn.execute(
+            "SELECT caption FROM leases WHERE author = ? AND kind <> 'take' ORDER BY id DESC LIMIT 1", [author]
+        ).fetchone()
+        if not last:
+            return None
+        taken = db.conn.execute(
+            f"SELECT 1 FROM heads h WHERE h.caption = :caption AND {_TAKEN.format(mine='')}",
+            {"caption": last[0], "now": store.now()},
+        ).fetchone()
+        review = db.conn.execute(
+            "SELECT v.id FROM heads h JOIN standing_reviews v ON v.revision = h.revision"
+            " WHERE h.caption = ? AND v.author = ? ORDER BY v.id DESC LIMIT 1",
+            [last[0], author],
+        ).fetchone()
+    if taken:
+        return None
+    if review:
+        store.withdraw_review(review[0], author=author)
+    with store.write() as db:
+        until = _lease(db, store, last[0], author, "take", 60 * minutes, "again")
+    return {**store.caption(last[0]), "lease_until": until, "offered": "again"}
 
 
 def left(store: Store) -> dict[str, int]:

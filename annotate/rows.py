@@ -45,6 +45,7 @@ class NewCaption:
     reasoning   "" for a caption without
     author      a person, or "import:..." or "model:..." for text that no person wrote
     source      where it came from, in a few words
+    given       the data set's own answer, "" when it has none: checks and scores compare with it
     """
 
     picture: str
@@ -53,6 +54,7 @@ class NewCaption:
     answer: str
     author: str
     source: str = ""
+    given: str = ""
 
 
 def to_json(value: object) -> str:
@@ -123,6 +125,8 @@ def caption_row(db: Database, caption: int) -> dict:
         flag_in(f) for f in db.query("SELECT * FROM flags WHERE caption = ? ORDER BY id", [caption])
     ]
     row["revision"] = head_of(db, caption)
+    given = db.conn.execute("SELECT answer FROM given_answers WHERE caption = ?", [caption]).fetchone()
+    row["given"] = given[0] if given else ""
     return row
 
 
@@ -147,6 +151,7 @@ def clean(new: NewCaption) -> NewCaption:
         rules.text(new.answer, "answer", empty=False),
         author,
         rules.text(new.source, "source", limit="note"),
+        rules.text(new.given, "given answer", limit="answer"),
     )
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
-from annotate import rules
+from annotate import rules, signals
 from annotate.connection import Connection, same_bytes, write_file
 from annotate.migrations import code_version
 from annotate.rows import (
@@ -221,10 +221,11 @@ class Store(Connection):
             if not sides:
                 raise NotFound("This run has no such side.")
             flag = {"run": run, "side": side, "reasons": to_json(reasons), "note": note, "author": author}
-            caption = self._flagged(db, row, sides[0], "flagged: " + ", ".join(reasons))
+            others = db.query("SELECT * FROM sides WHERE run = ? AND side <> ? ORDER BY id", [run, side])
+            caption = self._flagged(db, row, sides[0], next(iter(others), None), ", ".join(reasons))
             return insert(db, "flags", {**flag, "caption": caption, "created_at": self.now()})
 
-    def _flagged(self, db: Database, run: dict, row: dict, why: str) -> int | None:
+    def _flagged(self, db: Database, run: dict, row: dict, other: dict | None, flagged: str) -> int | None:
         side = side_in(row)
         question = question_in(run)
         answer = side.answer.text
@@ -242,7 +243,10 @@ class Store(Connection):
             rules.machine(side.model),
             f"run {run['id']} {row['side']}",
         )
-        return self._add_caption(db, new, rank=0, why=why, run=run["id"], side=row["side"])[0]
+        found = signals.signs(
+            question, reasoning, answer, other=other and side_in(other).answer, flagged=flagged
+        )
+        return self._add_caption(db, new, found, run=run["id"], side=row["side"])[0]
 
     def add_vote(self, run: str, choice: str, *, author: str) -> int:
         """Which side was better: its name, "tie" or "neither". Of an author's votes the last one counts."""
@@ -267,9 +271,12 @@ class Store(Connection):
         new = 0
         captions = [clean(caption) for caption in captions]
         for start in range(0, len(captions), _AT_ONCE):
+            some = captions[start : start + _AT_ONCE]
+            # Before the transaction: reading texts takes longer than writing them.
+            signs = [signals.signs(c.question, c.reasoning, c.answer, given=c.given) for c in some]
             with self.write() as db:
-                for caption in captions[start : start + _AT_ONCE]:
-                    found, added = self._add_caption(db, caption, rank=1, why="imported")
+                for caption, seen in zip(some, signs, strict=True):
+                    found, added = self._add_caption(db, caption, seen)
                     ids.append(found)
                     new += added
         return ids, new
@@ -278,9 +285,8 @@ class Store(Connection):
         self,
         db: Database,
         new: NewCaption,
+        signs: list[signals.Sign],
         *,
-        rank: int,
-        why: str,
         run: str | None = None,
         side: str | None = None,
     ) -> tuple[int, bool]:
@@ -292,7 +298,11 @@ class Store(Connection):
         exists(db, "pictures", "sha256", new.picture, "picture")
         columns = dict(zip(("question", "task", "labels"), asked, strict=True))
         columns |= {"key": key, "picture": new.picture, "source": new.source, "run": run, "side": side}
-        caption = insert(db, "captions", {**columns, "rank": rank, "why": why, "created_at": self.now()})
+        columns |= {"rank": signals.rank(signs), "why": signals.why(signs), "created_at": self.now()}
+        caption = insert(db, "captions", columns)
+        if new.given:
+            told = {"caption": caption, "answer": new.given, "created_at": self.now()}
+            insert(db, "given_answers", told)
         self._add_revision(db, caption, None, new.reasoning, new.answer, new.author)
         return caption, True
 
@@ -323,7 +333,7 @@ class Store(Connection):
         """The caption with its newest revision. Raises NotFound.
 
         {"id", "picture": sha256, "question": Question, "source", "run" and "side" (None unless flagged),
-        "why" (it is in the queue), "state": "annotate" | "review" | "accepted" | "rejected", "created_at",
+        "why" (what speaks for looking at it, one reason a line), "given" (the data set's answer or ""), "state": "annotate" | "review" | "accepted" | "rejected", "created_at",
         "flags": [as in `run`], "revision": {"id", "caption", "parent", "restores" (the revision that an undo
         went back to), "reasoning", "answer", "boxes": tuple[Box], "author", "note", "created_at"}}.
         """

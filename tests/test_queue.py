@@ -1,8 +1,8 @@
-"""Nobody gets what somebody else holds; the order is flagged, others, skipped; nothing waits for ever."""
+"""Nobody gets what somebody else holds; the order is by information; nothing waits for ever."""
 
 import pytest
 
-from annotate import queue
+from annotate import queue, signals
 from annotate.store import Conflict, Refused, Store
 from tests.store_parts import SCENE, Clock, add_caption, add_run, check_whole, head, processes
 
@@ -48,12 +48,74 @@ def test_an_empty_queue_gives_nothing(store):
     assert queue.left(store) == {"annotate": 0, "review": 0}
 
 
-def test_flagged_captions_come_first_oldest_first_and_then_the_others(store):
+SOUND = "The fields in the middle are long and green, and no water or dock can be seen beside them."
+
+
+def sound(store, number):
+    """Captions that no check finds anything in."""
+    return [
+        add_caption(store, f"{SOUND} Row {i} of the crops lies parallel to the road.", "farmland", SCENE)
+        for i in range(number)
+    ]
+
+
+def rank(store, caption):
+    with store.read() as db:
+        return db.conn.execute("SELECT rank FROM heads WHERE caption = ?", [caption]).fetchone()[0]
+
+
+def test_what_looks_wrong_comes_first_and_of_two_alike_the_older(store):
+    a, b = sound(store, 2)
+    c = flagged(store, f"<reasoning> {SOUND} </reasoning> <answer> farmland </answer>")
+    d = add_caption(store, f"{SOUND} So it is a port.", "farmland", SCENE)  # the checks see a contradiction
+    e = flagged(store, f"<reasoning> {SOUND} So a port. </reasoning> <answer> farmland </answer>")
+    assert [rank(store, caption) for caption in (a, c, d, e)] == [15, 13, 7, 5]
+    assert done(store, "Ann")[:3] == [e, d, c]
+    assert "contradiction" in store.caption(d)["why"] and store.caption(a)["why"] == signals.NO_SIGN
+
+
+def test_every_fifth_caption_is_drawn_from_the_random_sample(store):
+    sound(store, 60)
+    with store.read() as db:
+        sample = {c for (c,) in db.conn.execute("SELECT caption FROM heads WHERE sample")}
+    assert 4 <= len(sample) <= 25, "about one in five"
+    suspicious = captions(store, 20)
+    ways, order, found = [], [], queue.next_to_annotate(store, "Ann")
+    while found and len(order) < 20:
+        ways.append(found["offered"])
+        order.append(found["id"])
+        found = queue.submit(store, found["revision"]["id"], reasoning="r", answer="port", author="Ann")[1]
+    assert ways == ["order", "order", "order", "order", "random"] * 4
+    assert set(order[4::5]) <= sample | set(suspicious)
+    with store.read() as db:
+        kept = db.conn.execute("SELECT why FROM leases WHERE kind = 'take' ORDER BY id LIMIT 20").fetchall()
+    assert [why for (why,) in kept] == ways, "why each was offered is on record"
+
+
+def test_the_sample_is_the_same_in_every_store(tmp_path):
+    drawn = []
+    for name in "ab":
+        with Store(tmp_path / f"{name}.db") as one:
+            sound(one, 30)
+            with one.read() as db:
+                drawn.append(db.conn.execute("SELECT caption FROM heads WHERE sample").fetchall())
+    assert drawn[0] == drawn[1] and drawn[0]
+
+
+def test_what_was_done_last_can_be_reopened_and_its_verdict_is_withdrawn(store, clock):
     a, b = captions(store, 2)
-    c = flagged(store, "farmland")
-    d = add_caption(store, "Late.", "port", SCENE)
-    e = flagged(store, "desert")
-    assert done(store, "Ann") == [c, e, a, b, d]
+    assert queue.reopen(store, "Ann") is None
+    assert taken(store, "Ann") == a
+    store.add_review(head(store, a), "reject", author="Ann")
+    queue.release(store, a, "Ann")
+    assert taken(store, "Ann") == b
+    back = queue.reopen(store, "Ann")
+    assert (back["id"], back["state"]) == (a, "annotate") and taken(store, "Bob") is None
+    queue.skip(store, a, "Ann")
+    assert queue.reopen(store, "Ann")["id"] == a
+    queue.release(store, a, "Ann")
+    assert taken(store, "Bob") == a
+    assert queue.reopen(store, "Ann") is None, "Bob works on it"
 
 
 def test_an_imported_caption_that_is_flagged_later_moves_to_the_front(store):
