@@ -33,6 +33,7 @@ COMMANDS = (
     "training.grpo",
     "training.evaluate",
     "training.evaluate score",
+    "training.evaluate report",
     "training.pocket",
     "training.pocket.scenes",
     "bench.pocket",

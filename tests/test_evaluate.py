@@ -15,7 +15,9 @@ from tinyrs.datasets import answered, read_evaluation
 from tinyrs.example import Answer, Example, Question, Task
 from tinyrs.strictjson import BadData
 from training import evaluate
-from training.evaluate import answers, ask, chance, main, spread, table
+from training.asking import ask, spread
+from training.evaluate import main
+from training.scores import answers, chance, table
 
 CLASSES = "<image>\n{CLS} Classify the image within one of the given classes: port, beach, bare land."
 
@@ -54,6 +56,11 @@ def fake(monkeypatch):
     return put
 
 
+def folder(path):
+    path.mkdir()
+    return path
+
+
 def read(out):
     return json.loads((out / "scores.json").read_text())
 
@@ -73,7 +80,7 @@ def test_the_command_writes_answers_and_scores(benchmark, fake, tmp_path, capsys
         main(["--model", "x", "--data", str(data), "--kind", "cls", "--out", str(out), "--batch", "2"]) == 0
     )
     scores = read(out)
-    assert (scores["benchmark"], scores["model"], scores["kind"], scores["n"]) == ("cls_X", "x", "cls", 3)
+    assert (scores["benchmark"], scores["model"], scores["kind"], scores["n"]) == ("cls_X", "pocket-r1", "cls", 3)
     assert scores["strict"] == pytest.approx(2 / 3) and scores["reference"] is not None
     assert scores["strict_interval"][0] < 2 / 3 < scores["strict_interval"][1]
     assert (scores["parsed"], scores["truncated"]) == (1, 0)
@@ -165,7 +172,7 @@ def test_answers_in_batches_are_those_of_one_at_a_time(benchmark, untrained, tmp
     examples = read_evaluation(benchmark([turns(CLASSES, "port") for _ in range(5)]), "cls")
     made = engines.open_engine(str(untrained))
     told = [
-        ask(made, examples, tmp_path / f"{batch}.jsonl", batch=batch, max_new_tokens=6, progress=False)
+        ask(made, examples, folder(tmp_path / str(batch)), batch=batch, max_new_tokens=6, progress=False)
         for batch in (1, 5)
     ]
     assert told[0] == told[1]
@@ -322,7 +329,8 @@ def test_our_own_answers_score_again_as_they_did(benchmark, fake, tmp_path):
     again = ["score", str(out / "answers.jsonl"), "--kind", "grounding", "--out", str(tmp_path / "again")]
     assert main(again) == 0
     first, second = read(out), read(tmp_path / "again")
-    assert {**first, "benchmark": 0, "model": 0} == {**second, "benchmark": 0, "model": 0}
+    typed = {"benchmark": 0, "model": 0, "thinking": 0}
+    assert first | typed == second | typed
 
 
 @pytest.mark.parametrize(
@@ -343,7 +351,6 @@ def test_an_ill_formed_line_of_answers_is_refused(tmp_path, capsys, line, words)
 
 def test_lines_of_another_program_are_not_taken_for_ours(benchmark, fake, tmp_path):
     examples = read_evaluation(benchmark([turns(CLASSES, "port")]), "cls")
-    path = tmp_path / "answers.jsonl"
-    path.write_text('{"pred": "port"}\n')
+    (tmp_path / "answers.jsonl").write_text('{"pred": "port"}\n')
     with pytest.raises(BadData, match="did not write"):
-        ask(fake("port"), examples, path)
+        ask(fake("port"), examples, tmp_path)

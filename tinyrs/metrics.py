@@ -311,7 +311,8 @@ def summarise(scores: Iterable[Score], answers: Iterable[Answer] = ()) -> dict:
     n                samples with a strict value: all of them are in the denominator
     unscored         samples that need a judge or hold no truth
     strict, strict_interval   mean of `value`, and its Wilson 95 % interval
-    reference, reference_n    mean over the samples that the released evaluation would keep, and how many
+    reference, reference_interval, reference_n   the same over the samples that the released evaluation
+                              would keep, and how many these are
     parsed           share of all samples whose answer has the kind of content that was asked for
     iou              mean overlap, grounding only
     truncated, well_formed    shares of `answers`, where these are given
@@ -326,6 +327,7 @@ def summarise(scores: Iterable[Score], answers: Iterable[Answer] = ()) -> dict:
         "strict": _mean(values),
         "strict_interval": wilson(sum(values), len(values)),
         "reference": _mean(references),
+        "reference_interval": wilson(sum(references), len(references)),
         "reference_n": len(references),
         "parsed": _mean([s.parsed for s in scores]),
         "iou": _mean(overlaps),
