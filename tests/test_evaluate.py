@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
+from tests.benchmarks import CLASSES, turns, write_benchmark
 from tests.fake import FakeEngine
 from tinyrs import engine as engines
 from tinyrs.config import ROOT
@@ -19,26 +19,13 @@ from training.asking import ask, spread
 from training.evaluate import main
 from training.scores import answers, chance, table
 
-CLASSES = "<image>\n{CLS} Classify the image within one of the given classes: port, beach, bare land."
-
-
-def turns(asked, told, **more):
-    return {"conversations": [{"from": "human", "value": asked}, {"from": "gpt", "value": told}], **more}
-
 
 @pytest.fixture
 def benchmark(tmp_path):
     """benchmark(rows, name) -> a file of the evaluation layout with a picture of its own for each row."""
 
     def write(rows, name="cls_X"):
-        for number, row in enumerate(rows):
-            row.setdefault("image", f"{number}.png")
-            path = tmp_path / name / row["image"]
-            path.parent.mkdir(exist_ok=True)
-            Image.new("RGB", (80, 60), (number, 90, 90)).save(path)
-        path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(rows))
-        return path
+        return write_benchmark(tmp_path, rows, name)
 
     return write
 
@@ -80,7 +67,12 @@ def test_the_command_writes_answers_and_scores(benchmark, fake, tmp_path, capsys
         main(["--model", "x", "--data", str(data), "--kind", "cls", "--out", str(out), "--batch", "2"]) == 0
     )
     scores = read(out)
-    assert (scores["benchmark"], scores["model"], scores["kind"], scores["n"]) == ("cls_X", "pocket-r1", "cls", 3)
+    assert (scores["benchmark"], scores["model"], scores["kind"], scores["n"]) == (
+        "cls_X",
+        "pocket-r1",
+        "cls",
+        3,
+    )
     assert scores["strict"] == pytest.approx(2 / 3) and scores["reference"] is not None
     assert scores["strict_interval"][0] < 2 / 3 < scores["strict_interval"][1]
     assert (scores["parsed"], scores["truncated"]) == (1, 0)
