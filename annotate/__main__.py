@@ -3,11 +3,13 @@
     python -m annotate stats --json
     python -m annotate import list_sft.json --db data/tinyrs.db
     python -m annotate export --kind cot_sft --out exports/first
+    python -m annotate generate --data list_sft.json --out think.json --model gpt-4.1-mini
     python -m annotate check exports/first/cot_sft.json
     python -m annotate backup monday.tar
     python -m annotate restore monday.tar
 
-Exit code 0: done; 1: `check` found something; 2: one sentence on stderr says what is wrong.
+Exit code 0: done; 1: `check` found something, or `generate` is not at its end; 2: one sentence on stderr says
+what is wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from annotate.rules import StoreError
     from tinyrs.config import Config
 
-    args.db = args.db or Config().database
+    args.db_given, args.db = args.db is not None, args.db or Config().database
     try:
         code = args.run(args)
         sys.stdout.flush()
@@ -99,11 +101,148 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--box-scale", default="1000", metavar="N", help="what boxes run to in FILE: 1000, 100, 1"
     )
+    _add_generate(command)
     add = command("backup", _backup, "write database and pictures to one .tar file, also while the app runs")
     add.add_argument("out", type=Path, metavar="OUT")
     add = command("restore", _restore, "put a backup back, where no database is")
     add.add_argument("file", type=Path, metavar="FILE")
     return parser
+
+
+def _add_generate(command) -> None:
+    add = command("generate", _generate, "let a model behind an OpenAI-compatible server write the reasoning")
+    what = add.add_argument_group("rows and results")
+    what.add_argument("--data", type=Path, required=True, metavar="FILE", help="rows in VHM's layout")
+    what.add_argument(
+        "--images", type=Path, metavar="DIR", help="where the pictures lie (default: beside FILE)"
+    )
+    what.add_argument(
+        "--box-scale", default="1000", metavar="N", help='what boxes run to in FILE: 1000, 100, 1 or "pixels"'
+    )
+    what.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="THINK.json",
+        help="the captions; record (.jsonl), queue (.queue.json) and manifest (.manifest.json) lie beside them. "
+        "With --db what failed the checks goes straight into that queue, too",
+    )
+    what.add_argument("--limit", type=_whole, metavar="N", help="only the first N different rows")
+    what.add_argument(
+        "--attempts", type=_whole, default=3, help="texts to ask for before people get a row (3)"
+    )
+    what.add_argument("--dry-run", action="store_true", help="say what would be asked and cost; ask nothing")
+    who = add.add_argument_group("the server (its key is read from OPENAI_API_KEY)")
+    who.add_argument("--model", required=True, help="as the server calls it, for example gpt-4.1-mini")
+    who.add_argument("--base-url", metavar="URL", help="any OpenAI-compatible server (default: OpenAI's own)")
+    who.add_argument(
+        "--concurrency", type=_whole, default=8, metavar="N", help="calls that are out at once (8)"
+    )
+    who.add_argument("--rpm", type=_amount, metavar="N", help="at most N calls a minute")
+    who.add_argument("--timeout", type=_amount, default=120.0, metavar="S", help="seconds for one call (120)")
+    who.add_argument(
+        "--retries", type=_count, default=5, metavar="N", help="tries of one call after the first (5)"
+    )
+    who.add_argument(
+        "--wait",
+        type=_amount,
+        default=1.0,
+        metavar="S",
+        help="seconds before the first of them, twice that before the next (1)",
+    )
+    who.add_argument("--temperature", type=_cost, default=0.7, metavar="T", help="of the model (0.7)")
+    who.add_argument("--max-tokens", type=_whole, default=1024, metavar="N", help="longest text (1024)")
+    who.add_argument(
+        "--max-pixels",
+        type=_whole,
+        default=1024 * 1024,
+        metavar="N",
+        help="larger pictures are sent scaled down to this many pixels (1048576)",
+    )
+    who.add_argument(
+        "--batch-api", action="store_true", help="hand in batches and collect them: slower, half the price"
+    )
+    who.add_argument(
+        "--poll", type=_amount, default=60.0, metavar="S", help="seconds between two looks at a batch (60)"
+    )
+    money = add.add_argument_group("money, in any currency")
+    money.add_argument("--price-in", type=_cost, metavar="P", help="a million tokens that the model reads")
+    money.add_argument("--price-out", type=_cost, metavar="P", help="a million tokens that it writes")
+    money.add_argument(
+        "--budget", type=_cost, metavar="P", help="what the whole job may cost, earlier runs included"
+    )
+
+
+def _number(text: str, kind, least: float, above: bool, what: str):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = -1
+    if not (least < value if above else least <= value) or value == float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be {what}")
+    return value
+
+
+def _whole(text: str) -> int:
+    return _number(text, int, 1, False, "a whole number from 1")
+
+
+def _count(text: str) -> int:
+    return _number(text, int, 0, False, "a whole number from 0")
+
+
+def _amount(text: str) -> float:
+    return _number(text, float, 0, True, "a number above 0")
+
+
+def _cost(text: str) -> float:
+    return _number(text, float, 0, False, "a number from 0")
+
+
+def _generate(args: argparse.Namespace) -> int:
+    from annotate.captions import queue_up, write_all
+    from annotate.plan import OPENAI, Plan, read_rows, told
+    from annotate.record import Record
+
+    names = (
+        "data out model images concurrency attempts retries wait timeout rpm price_in price_out budget "
+        "max_tokens temperature max_pixels limit poll"
+    )
+    plan = Plan(
+        **{name: getattr(args, name) for name in names.split()},
+        base_url=args.base_url or OPENAI,
+        box_scale=_scale(args.box_scale),
+    )
+    rows = read_rows(plan)
+    head = {"model": plan.model, "host": plan.host}
+    with Record(plan.record, head, write=not args.dry_run) as record:
+        print(told(plan, rows, record, args.batch_api), flush=True)
+        if args.dry_run:
+            return 0
+        from annotate.generate import generate
+
+        run = generate(plan, rows, record, args.batch_api)
+        if record.attempts or run.refused:
+            manifest = write_all(plan, rows, record, run.refused)
+            print(
+                f"{plan.out}: {manifest['count']} captions; {manifest['queued']} for people in {plan.queue.name}; "
+                f"{manifest['missing']} not there yet."
+            )
+    if args.db_given and plan.queue.exists():
+        from annotate.store import Store
+
+        with Store(args.db) as store:
+            print(f"{args.db}: {queue_up(plan, store)} new captions in the queue.")
+    if run.unanswered:
+        last = _plain([*run.unanswered.values()][-1])
+        print(
+            f"{len(run.unanswered)} rows got no answer; the same command asks them again. {last}",
+            file=sys.stderr,
+        )
+    if run.why is not None:
+        print(_plain(str(run.why)), file=sys.stderr)
+        return run.why.code
+    return int(bool(run.unanswered))
 
 
 def _export(args: argparse.Namespace) -> int:
