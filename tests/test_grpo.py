@@ -1,19 +1,16 @@
 """Stage R: what the model sees, whose reward moves what, what comes out, refusals, and exact resume."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from tests import exports
+from tests import exports, killing
 from tests.test_columns import as_published
 from tinyrs.config import ROOT
 from tinyrs.example import Question, Task
@@ -440,32 +437,14 @@ def test_a_run_that_stopped_ends_with_the_weights_of_one_that_did_not(untrained,
 def test_a_killed_process_goes_on_bit_for_bit(untrained, tmp_path):
     export = exports.make(tmp_path / "export", 5)
 
-    def command(out):
-        settings = {"max_steps": 4, "save_steps": 1, "num_generations": 2, "max_completion_length": 6}
-        # The distance to the start moves the weights, whatever an untrained model earns.
-        settings |= {"max_pixels": 112 * 112, "beta": 1, "learning_rate": 1e-3, "weight_decay": 0.1}
-        args = [f"--{name}={value}" for name, value in settings.items()]
-        head = [sys.executable, "-m", "training.grpo", "--config", SMOKE, "--model", str(untrained)]
-        return [*head, "--data", str(export), "--output_dir", str(out), *args]
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    quiet = {"cwd": ROOT, "env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    subprocess.run(command(tmp_path / "whole"), check=True, **quiet)
-
-    process = subprocess.Popen(command(tmp_path / "parts"), **{**quiet, "stderr": subprocess.DEVNULL})
-    mark = tmp_path / "parts" / "checkpoint-1" / "trainer_state.json"
-    deadline = time.monotonic() + 120
-    while not mark.exists():
-        assert process.poll() is None and time.monotonic() < deadline, "it ended, or saved nothing"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "parts" / "tinyrs.json").exists()
-
-    said = subprocess.run(command(tmp_path / "parts"), check=True, **quiet).stderr.decode()
-    assert (
-        weights_digest(tmp_path / "parts") == weights_digest(tmp_path / "whole") != weights_digest(untrained)
-    )
-    assert f"Going on from {tmp_path / 'parts' / 'checkpoint-'}" in said
-    table = [(tmp_path / name / "completions.jsonl").read_text() for name in ("parts", "whole")]
-    assert table[0] == table[1]
+    # The distance to the start moves the weights, whatever an untrained model earns.
+    settings = {"max_steps": 4, "save_steps": 1, "num_generations": 2, "max_completion_length": 6}
+    settings |= {"max_pixels": 112 * 112, "beta": 1, "learning_rate": 1e-3, "weight_decay": 0.1}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    killing.finish(killing.command("grpo", SMOKE, untrained, export, whole, **settings))
+    again = killing.command("grpo", SMOKE, untrained, export, parts, **settings)
+    killing.kill_after(again, parts, step=1)
+    said = killing.finish(again)
+    assert weights_digest(parts) == weights_digest(whole) != weights_digest(untrained)
+    assert f"Going on from {parts / 'checkpoint-'}" in said
+    assert (parts / "completions.jsonl").read_text() == (whole / "completions.jsonl").read_text()

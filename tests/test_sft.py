@@ -1,19 +1,16 @@
 """Supervised training: what has labels, what is refused, what comes out, and exact resume."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tests import exports
+from tests import exports, killing
 from tinyrs.config import ROOT
 from tinyrs.example import Question, Task
 from tinyrs.local import LocalEngine
@@ -287,27 +284,12 @@ def test_two_runs_do_not_mix_in_one_folder(untrained, tmp_path):
 def test_a_killed_process_goes_on_bit_for_bit(untrained, tmp_path):
     export = exports.make(tmp_path / "export", 5)
 
-    def command(out, **flags):
-        settings = {"max_steps": 6, "batch_size": 2, "per_device_batch_size": 2, "save_steps": 2}
-        settings |= {"max_pixels": 112 * 112, **flags}
-        args = [f"--{name}={value}" for name, value in settings.items()]
-        head = [sys.executable, "-m", "training.sft", "--config", SMOKE, "--model", str(untrained)]
-        return [*head, "--data", str(export), "--output_dir", str(out), *args]
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    quiet = {"cwd": ROOT, "env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    subprocess.run(command(tmp_path / "whole"), check=True, **quiet)
-
-    process = subprocess.Popen(command(tmp_path / "parts"), **{**quiet, "stderr": subprocess.DEVNULL})
-    mark = tmp_path / "parts" / "checkpoint-2" / "trainer_state.json"
-    deadline = time.monotonic() + 50
-    while not mark.exists():
-        assert process.poll() is None and time.monotonic() < deadline, "it ended, or saved nothing"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "parts" / "tinyrs.json").exists()
-
-    said = subprocess.run(command(tmp_path / "parts"), check=True, **quiet).stderr.decode()
-    assert weights_digest(tmp_path / "parts") == weights_digest(tmp_path / "whole")
-    assert f"Going on from {tmp_path / 'parts' / 'checkpoint-2'}" in said
+    settings = {"max_steps": 6, "batch_size": 2, "per_device_batch_size": 2, "save_steps": 2}
+    settings |= {"max_pixels": 112 * 112}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    killing.finish(killing.command("sft", SMOKE, untrained, export, whole, **settings))
+    again = killing.command("sft", SMOKE, untrained, export, parts, **settings)
+    killing.kill_after(again, parts, step=2)
+    said = killing.finish(again)
+    assert weights_digest(parts) == weights_digest(whole)
+    assert f"Going on from {parts / 'checkpoint-2'}" in said
