@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,13 +10,11 @@ from tests.benchmarks import CLASSES, turns, write_benchmark
 from tests.fake import FakeEngine
 from tinyrs import engine as engines
 from tinyrs.config import ROOT
-from tinyrs.datasets import answered, read_evaluation
-from tinyrs.example import Answer, Example, Question, Task
+from tinyrs.datasets import read_evaluation
 from tinyrs.strictjson import BadData
 from training import evaluate
 from training.asking import ask, spread
 from training.evaluate import main
-from training.scores import answers, chance, table
 
 
 @pytest.fixture
@@ -235,38 +232,6 @@ def test_boxes_are_scored_in_pixels_of_a_picture_that_is_not_square(benchmark, f
     assert scores["areas"]["L"]["n"] == 3
 
 
-@pytest.mark.parametrize(
-    "side, bucket",
-    [(32, "S"), (33, "M"), (96, "M"), (97, "L")],
-)
-def test_areas_are_those_of_the_true_box_in_pixels(benchmark, side, bucket):
-    row = turns("<image>{VG} the ship", f"[100,100,{100 + side},{100 + side}]", size=[800, 800])
-    examples = read_evaluation(benchmark([row], "VG_X"), "grounding")
-    assert list(table(examples, [Answer(raw="")], "grounding")["areas"]) == [bucket]
-
-
-def test_types_are_reported_apart(benchmark):
-    rows = [
-        turns("<image>{VQA} Is a road present?", "yes", type="presence"),
-        turns("<image>{VQA} Is a ship present?", "no", type="presence"),
-        turns("<image>{VQA} Are there more roads than ships?", "yes", type="comp"),
-    ]
-    examples = read_evaluation(benchmark(rows, "vqa"), "vqa")
-    numbers = table(examples, answers([{"pred": text} for text in ("yes", "yes", "yes")]), "vqa")
-    assert {name: part["strict"] for name, part in numbers["types"].items()} == {"comp": 1.0, "presence": 0.5}
-    assert numbers["majority_answer"] == "yes" and numbers["chance"] == 0.5
-
-
-def test_a_letter_is_scored_and_named_by_what_it_measures(benchmark):
-    asked = (
-        "<image>What is shown?\nChoices: A. a road B. a river Answer from the given choices with A., B., etc."
-    )
-    examples = read_evaluation(benchmark([turns(asked, "B", type=["1", "10"])] * 2, "LHRS"), "choice")
-    numbers = table(examples, answers([{"pred": "B\n"}, {"pred": ""}]), "choice")
-    assert numbers["strict"] == 0.5 and numbers["chance"] == 0.5
-    assert {name: part["n"] for name, part in numbers["types"].items()} == {"1 identity": 2, "10 location": 2}
-
-
 def test_a_thinking_model_without_an_answer_tag_is_wrong_and_counted(benchmark, fake, tmp_path):
     data = benchmark([turns(CLASSES, "port") for _ in range(3)])
     told = "<reasoning> Ships. </reasoning> <answer> port </answer>"
@@ -276,19 +241,6 @@ def test_a_thinking_model_without_an_answer_tag_is_wrong_and_counted(benchmark, 
     scores = read(out)
     assert (scores["n"], scores["strict"]) == (3, pytest.approx(1 / 3))
     assert scores["well_formed"] == pytest.approx(1 / 3)
-
-
-def test_chance_for_boxes_is_that_of_boxes_of_other_rows():
-    def example(text):
-        return answered(Path("p"), Question("the ship", Task.GROUNDING), text, 1000, (0, 0), "")
-
-    same = [example("[[0,0,500,500]]"), example("[[0,0,500,500]]")]
-    apart = [example("[[0,0,100,100]]"), example("[[500,500,900,900]]")]
-    assert (chance(same), chance(apart)) == (1.0, 0.0)
-    open_set = [
-        Example(Path("p"), Question("How many?", Task.COUNTING), text) for text in ("1", "2", "2", "3")
-    ]
-    assert chance(open_set) == pytest.approx(1 / 3)
 
 
 def test_answers_of_another_program_are_scored(tmp_path):
