@@ -9,7 +9,7 @@
     python -m annotate restore monday.tar
 
 Exit code 0: done; 1: `check` found something, or `generate` is not at its end; 2: one sentence on stderr says
-what is wrong.
+what is wrong; 130: interrupted.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return _quiet()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
 
 
 def _quiet() -> int:

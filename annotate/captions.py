@@ -44,7 +44,7 @@ def sorted_out(
 
 
 def _why(findings: Sequence[tuple[str, str]]) -> str:
-    return " ".join(dict.fromkeys(f"{name}: {sentence}" for name, sentence in findings))[: LONGEST["note"]]
+    return "\n".join(dict.fromkeys(f"{name}: {sentence}" for name, sentence in findings))[: LONGEST["note"]]
 
 
 def write_all(plan: Plan, rows: Sequence[Row], record: Record, refused: Mapping[str, str] = {}) -> dict:

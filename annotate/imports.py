@@ -7,7 +7,7 @@ All rows are checked before the first is added, and the same file twice adds not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from annotate.rows import clean
@@ -49,7 +49,8 @@ def import_vhm(
 ) -> Imported:
     """Add the rows of `file` as captions. Pictures lie under `images` (default: the folder of the file).
 
-    A conversation of several turns gives a caption for each. `box_scale` is what the file's boxes run to (a
+    A conversation of several turns gives a caption for each; "why" in a row, what is known to be wrong with it,
+    goes into the queue with it. `box_scale` is what the file's boxes run to (a
     number or "pixels"); captions are written on 0..1000. Raises Refused with the row for whatever cannot be
     read, a picture outside the folder among it; then nothing was added.
     """
@@ -67,7 +68,8 @@ def import_vhm(
         try:
             if example.picture not in seen:
                 seen[example.picture] = _look(example.picture)
-            captions.append(clean(_caption(example, seen[example.picture].sha256, author, file.name)))
+            caption = _caption(example, seen[example.picture].sha256, author, file.name)
+            captions.append(clean(replace(caption, why=rows[number].get("why", ""))))
         except (BadImage, Refused) as problem:
             raise Refused(f"{row_name(file, number)}: {problem}") from None
     store.add_pictures((picture, path.read_bytes()) for path, picture in seen.items())

@@ -46,6 +46,7 @@ class NewCaption:
     author      a person, or "import:..." or "model:..." for text that no person wrote
     source      where it came from, in a few words
     given       the data set's own answer, "" when it has none: checks and scores compare with it
+    why         what was found wrong with it before it came here, one reason a line
     """
 
     picture: str
@@ -55,6 +56,7 @@ class NewCaption:
     author: str
     source: str = ""
     given: str = ""
+    why: str = ""
 
 
 def to_json(value: object) -> str:
@@ -152,6 +154,7 @@ def clean(new: NewCaption) -> NewCaption:
         author,
         rules.text(new.source, "source", limit="note"),
         rules.text(new.given, "given answer", limit="answer"),
+        rules.text(new.why, "reason", limit="note"),
     )
 
 

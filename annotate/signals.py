@@ -41,14 +41,17 @@ def signs(
     given: str = "",
     size: tuple[int, int] = (0, 0),
     flagged: str = "",
+    known: str = "",
 ) -> list[Sign]:
     """Everything that speaks for looking at this caption, heaviest first. Total: no text makes it raise.
 
     other    what another model answered to the same question
     given    the data set's own answer, "" when unknown;  size of the picture, pixels
     flagged  the reasons of a visitor's flag, "" for none
+    known    what was found wrong with it before, one reason a line
     """
-    found = [
+    found = [Sign(CHECK, line) for line in known.splitlines() if line.strip()]
+    found += [
         Sign(CHECK, f"{finding.check}: {finding.sentence}")
         # A model that answers at once is not at fault for having no reasoning.
         for finding in check(question, reasoning, answer, given=given, size=size)
@@ -67,7 +70,7 @@ def signs(
         found.append(Sign(OVERLAP, f"The box overlaps the data set's with IoU {overlap:.2f}."))
     if flagged:
         found.append(Sign(FLAG, f"flagged: {flagged}"))
-    return sorted(found, key=lambda sign: -sign.bit)
+    return sorted(dict.fromkeys(found), key=lambda sign: -sign.bit)
 
 
 def _can_disagree(question: Question) -> bool:

@@ -273,7 +273,9 @@ class Store(Connection):
         for start in range(0, len(captions), _AT_ONCE):
             some = captions[start : start + _AT_ONCE]
             # Before the transaction: reading texts takes longer than writing them.
-            signs = [signals.signs(c.question, c.reasoning, c.answer, given=c.given) for c in some]
+            signs = [
+                signals.signs(c.question, c.reasoning, c.answer, given=c.given, known=c.why) for c in some
+            ]
             with self.write() as db:
                 for caption, seen in zip(some, signs, strict=True):
                     found, added = self._add_caption(db, caption, seen)

@@ -197,6 +197,12 @@ def findings(row: Row, text: str, why: str = "") -> list[Finding]:
     ]
     if len(reasoning) > LONGEST["reasoning"]:
         found.append(Finding("length", f"The reasoning has {len(reasoning):,} characters."))
+    # A person reads this beside the data set's answer, which is the caption's, so it names the model's.
+    said = " ".join(answer.text.split())[:200]
+    found = [
+        Finding("given", f'The model answers "{said}". {each.sentence}') if each.check == "given" else each
+        for each in found
+    ]
     return [finding for finding in dict.fromkeys(found) if finding not in own]
 
 
