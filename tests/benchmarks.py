@@ -17,7 +17,7 @@ def turns(asked: str, told: str, **more) -> dict:
 
 def write_benchmark(folder: Path, rows: list[dict], name: str = "cls_X", size=(80, 60)) -> Path:
     """`folder/name.json` with a picture of its own for each row that names none."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, row in enumerate(rows):
         row.setdefault("image", f"{number}.png")
         path = folder / name / row["image"]
