@@ -154,6 +154,11 @@ class Rows:
         return len(self.examples)
 
     @property
+    def tasks(self) -> list[str]:
+        """The task of each row, for balancing."""
+        return [example.question.task.value for example in self.examples]
+
+    @property
     def identity(self) -> str:
         """A checksum over what the rows say: a run is resumed only over the same rows."""
         digest = hashlib.sha256()

@@ -63,6 +63,11 @@ class Prompts:
         return len(self.examples)
 
     @property
+    def tasks(self) -> list[str]:
+        """The task of each row, for balancing."""
+        return [example.question.task.value for example in self.examples]
+
+    @property
     def identity(self) -> str:
         """A checksum over what the rows say: a run is resumed only over the same rows."""
         from training.data import Rows
@@ -159,12 +164,17 @@ def _trainer_class():
     class EpochSampler(RepeatSampler):
         """The order of prompts depends on seed and epoch alone, so that a resumed run finds it again."""
 
-        epoch = 0
+        epoch, order = 0, None
 
         def set_epoch(self, epoch: int) -> None:
             self.epoch = epoch
 
         def __iter__(self):
+            if self.order:
+                # The places of the balanced order, each with its repeats: groups stay whole.
+                self.order.set_epoch(self.epoch)
+                rows, self.shuffle = list(self.order), False
+                return (rows[place] for place in super().__iter__())
             self.generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             return super().__iter__()
 
@@ -186,7 +196,7 @@ def _trainer_class():
 
         def _get_train_sampler(self, dataset=None):
             sampler = super()._get_train_sampler(dataset)
-            return EpochSampler(
+            mine = EpochSampler(
                 sampler.data_source,
                 mini_repeat_count=sampler.mini_repeat_count,
                 batch_size=sampler.batch_size,
@@ -194,6 +204,8 @@ def _trainer_class():
                 shuffle=sampler.shuffle,
                 seed=sampler.seed,
             )
+            mine.order = self.order
+            return mine
 
         def log(self, logs, start_time=None):
             super().log(logs, start_time)

@@ -43,6 +43,10 @@ class Recipe:
     box_scale: str | None = _about(
         "what the data's boxes run to, where it does not say: 1000, 1, pixels ...", None
     )
+    balance: bool = _about("draw rare tasks up to 5 times as often, see training/balance.py", False)
+    benchmarks: tuple[str, ...] = _about(
+        "evaluation files, by commas or as a list: refuse rows whose pictures are in one", ()
+    )
     output_dir: str = _about("where the checkpoint goes", "")
 
     thinking: bool = _about("train on reasoning and answer, under the thinking system prompt", False)
@@ -121,7 +125,9 @@ class Recipe:
         neutral = {"about", "model", "data", "image_dir", "output_dir", "logging_steps", "save_steps"}
         neutral |= {"save_total_limit", "resume", "report_to", "num_workers", "max_new_tokens"}
         neutral |= {"completions", "judge_cache", "judge_price_in", "judge_price_out"}
-        neutral |= {"judge_base_url", "judge_concurrency", "judge_timeout", "judge_retries"}
+        neutral |= {"judge_base_url", "judge_concurrency", "judge_timeout", "judge_retries", "benchmarks"}
+        if not self.balance:
+            neutral.add("balance")  # runs from before there was this setting can still be resumed
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in neutral}
 
 
@@ -208,6 +214,8 @@ def _kinds(name: str) -> tuple[type, ...]:
 
 def _value(name: str, value):
     """`value` in the type of the field `name`; accepts what YAML and a command line make of it."""
+    if typing.get_origin(_HINTS[name]) is tuple:
+        return _texts(name, value)
     kinds = _kinds(name)
     wrong = BadRecipe(
         f"{name} must be {' or '.join(k.__name__ for k in kinds if k is not type(None))}, not {value!r}."
@@ -236,6 +244,14 @@ def _value(name: str, value):
             raise wrong
         return int(number)
     return number
+
+
+def _texts(name: str, value) -> tuple[str, ...]:
+    """A list of texts: one in YAML, or words between commas on a command line."""
+    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise BadRecipe(f"{name} must be a list of texts, not {value!r}.")
+    return tuple(part for part in parts if part and part.lower() not in ("none", "null"))
 
 
 def make(**values) -> Recipe:

@@ -151,7 +151,8 @@ def run(
     from training.trainer import HouseTrainer, freeze, train
 
     class Trainer(HouseTrainer, SFTTrainer):
-        pass
+        def _get_train_sampler(self, train_dataset=None):
+            return self.order or super()._get_train_sampler(train_dataset)
 
     freeze(network, recipe)
     trainer = Trainer(

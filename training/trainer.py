@@ -16,9 +16,10 @@ import pyarrow
 from datasets import Dataset
 from transformers import TrainerCallback
 
+from training.balance import EpochOrder
 from training.checkpoint import card, declare, save_processor_files
 from training.rates import check_learning_rates, describe_rates, module_kind, parameter_groups
-from training.recipe import Recipe
+from training.recipe import BadRecipe, Recipe
 
 
 class LazyRows(Dataset):
@@ -75,10 +76,14 @@ class CheckRates(TrainerCallback):
 
 
 class HouseTrainer:
-    """Mixed in before a trainer of TRL. `rows` are kept in a LazyRows of `keep` rows."""
+    """Mixed in before a trainer of TRL. `rows` are kept in a LazyRows of `keep` rows.
+
+    `order` is the sampler of a recipe that balances its tasks, None for one that draws each row once.
+    """
 
     def __init__(self, recipe: Recipe, base: Path, pixels, rows, *args, keep: int = 0, **kwargs):
         self.recipe, self.base, self.pixels = recipe, base, pixels
+        self.order = EpochOrder(tasks_of(rows), recipe.seed) if recipe.balance else None
         lazy = LazyRows(rows, keep)
         super().__init__(*args, train_dataset=lazy, callbacks=[CheckRates(recipe), TellEpoch(lazy)], **kwargs)
 
@@ -119,6 +124,13 @@ class HouseTrainer:
 
     def _send_telemetry(self):
         """Nobody is told."""
+
+
+def tasks_of(rows) -> Sequence[str]:
+    """The task of each row, which rows tell in `tasks`."""
+    if not hasattr(rows, "tasks"):
+        raise BadRecipe("These rows do not say their tasks, so nothing can be balanced: set balance to false.")
+    return rows.tasks
 
 
 def freeze(network, recipe: Recipe) -> None:

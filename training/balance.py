@@ -1,0 +1,89 @@
+"""Rare tasks are drawn more often, up to five times, and common ones less; no row is ever copied in a file.
+
+    from training.balance import EpochOrder, drawn
+    drawn(["vqa"] * 90 + ["grounding"] * 10)              # {"grounding": 36, "vqa": 64}
+    order = EpochOrder(tasks, seed=0); order.set_epoch(3); list(order)
+
+A task's weight is the size of the largest task over its own, at most `CAP`. An epoch has as many rows as the data
+set, so its length, its steps and its learning-rate schedule stay as they are; only the shares change. Which rows an
+epoch draws is a function of the seed and the epoch alone: every process finds the same, and so does a resumed run.
+
+The paper's section 4.2: tasks with few rows come up to five times an epoch (its release wrote copies into the file).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+CAP = 5
+"""The largest weight, and the largest number of times that an epoch draws one row."""
+
+
+def weights(counts: dict[str, int], cap: float = CAP) -> dict[str, float]:
+    """The weight of a row of each task, from the number of rows that each task has."""
+    most = max(counts.values(), default=0)
+    return {task: min(cap, most / count) for task, count in sorted(counts.items())}
+
+
+def drawn(tasks: Sequence[str], cap: float = CAP) -> dict[str, int]:
+    """How many rows of each task an epoch draws: in proportion to weight x rows, len(tasks) in all."""
+    counts = Counter(tasks)
+    share = {task: weight * counts[task] for task, weight in weights(counts, cap).items()}
+    whole = sum(share.values())
+    exact = {task: len(tasks) * part / whole for task, part in share.items()}
+    quota = {task: int(value) for task, value in exact.items()}
+    left = len(tasks) - sum(quota.values())
+    for task in sorted(exact, key=lambda task: (quota[task] - exact[task], task))[:left]:
+        quota[task] += 1
+    return quota
+
+
+def epoch_order(tasks: Sequence[str], seed: int, epoch: int, cap: float = CAP) -> list[int]:
+    """The rows (their places in `tasks`) that an epoch draws, shuffled.
+
+    Within a task all rows come equally often, to within one: those that come once more than the others in this
+    epoch are the next ones round a circle, so that over the epochs nothing is left out.
+    """
+    rows: dict[str, list[int]] = {}
+    for index, task in enumerate(tasks):
+        rows.setdefault(task, []).append(index)
+    order = []
+    for task, quota in drawn(tasks, cap).items():
+        circle = rows[task]
+        random.Random(f"{seed} {task}").shuffle(circle)
+        times, rest = divmod(quota, len(circle))
+        start = epoch * rest
+        order += circle * times + [circle[(start + i) % len(circle)] for i in range(rest)]
+    random.Random(f"{seed} epoch {epoch}").shuffle(order)
+    return order
+
+
+class EpochOrder:
+    """A sampler for a DataLoader: the places of the rows of one epoch, told by `set_epoch`."""
+
+    def __init__(self, tasks: Sequence[str], seed: int, cap: float = CAP):
+        self.tasks, self.seed, self.cap, self.epoch = list(tasks), seed, cap, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The trainer says which epoch begins, also when it goes on in the middle of one."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(epoch_order(self.tasks, self.seed, self.epoch, self.cap))
+
+
+def table(tasks: Sequence[str], balance: bool, cap: float = CAP) -> list[tuple[str, str]]:
+    """What an epoch draws of each task, as (name, text) lines for a person."""
+    counts = Counter(tasks)
+    if not balance:
+        return [("balance", "off: an epoch draws each row once")]
+    heavy = weights(counts, cap)
+    lines = [("balance", f"on: what an epoch draws, and the weight of a row (at most {cap:g})")]
+    return lines + [
+        (f"  {task}", f"{count:,} (weight {heavy[task]:.3g})") for task, count in drawn(tasks, cap).items()
+    ]
