@@ -21,6 +21,7 @@ def accuracy_against_cost(averages: Sequence[dict], path: Path) -> bool:
         return False
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     models = list(dict.fromkeys((row["model"], row["key"]) for row in averages))
     figure = Figure(figsize=(5.2 * len(panels), 4.6), layout="constrained")
@@ -39,7 +40,12 @@ def accuracy_against_cost(averages: Sequence[dict], path: Path) -> bool:
                 color=COLOURS[models.index((row["model"], row["key"])) % len(COLOURS)],
                 capsize=3,
             )
+        costs = [row[name] for row in averages if row[name]]
         axis.set_xscale("log")
+        axis.set_xlim(min(costs) / 2, max(costs) * 2)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_xlabel(title)
         axis.set_ylim(0, 100)
         axis.grid(alpha=0.3)
@@ -48,7 +54,7 @@ def accuracy_against_cost(averages: Sequence[dict], path: Path) -> bool:
     marks = [(SHAPES[shape], "#666666", shape) for shape in used]
     # A dollar sign would begin a formula.
     marks += [
-        ("_", COLOURS[i % len(COLOURS)], _short(f"{model} {key}".strip()).replace("$", r"\$"))
+        ("P", COLOURS[i % len(COLOURS)], _short(f"{model} {key}".strip()).replace("$", r"\$"))
         for i, (model, key) in enumerate(models)
     ]
     handles = [axes[0].plot([], [], mark, color=colour, label=label)[0] for mark, colour, label in marks]
