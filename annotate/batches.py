@@ -44,12 +44,12 @@ def out(run: Run) -> list[dict]:
 
 
 def _affordable(run: Run, rows: Sequence[Row]) -> list[Row]:
-    """As many of `rows` as the budget allows at worst."""
+    """As many of `rows` as the budget allows at worst, as far as is known how dear this model's pictures are."""
     if run.plan.budget is None:
         return list(rows)
     chosen, left = [], run.plan.budget - run.spent
     for row in rows:
-        left -= run.plan.cost(*run.plan.worst(row, run.record.attempts.get(row.key, ())))
+        left -= run.plan.cost(*run.worst(row))
         if left < 0:
             break
         chosen.append(row)

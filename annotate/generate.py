@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -56,10 +57,14 @@ class Run:
         self.why: Stop | None = None
         self.stopped = asyncio.Event()
         self.bar = None
-        self._held = 0.0
+        self._held, self._out = 0.0, 0  # money set aside for calls in flight, and how many these are
         self._silent = 0
         self._free = self._not_before = 0.0
         self._changed = asyncio.Condition()
+        self._dearer = 0.0
+        for row in rows:
+            for line in record.attempts.get(row.key, ())[:1]:
+                self._learn(row, line["in"])
 
     # ---- what is to be done
 
@@ -77,6 +82,15 @@ class Run:
         """What the job has cost until now; 0 where no price is known."""
         return self.plan.cost(self.record.tokens_in, self.record.tokens_out) or 0.0
 
+    def worst(self, row: Row) -> tuple[int, int]:
+        """Tokens that the next call for `row` may cost, corrected by what calls turned out to cost."""
+        tokens_in, tokens_out = self.plan.worst(row, self.record.attempts.get(row.key, ()))
+        return math.ceil(tokens_in * max(1.0, self._dearer)), tokens_out
+
+    def _learn(self, row: Row, tokens_in: int) -> None:
+        """Every model counts a picture in its own way: the dearest one seen is what is reckoned with."""
+        self._dearer = max(self._dearer, tokens_in / self.plan.worst(row)[0])
+
     def stop(self, why: Stop) -> None:
         """Take no new row. The first reason is the one that is told."""
         self.why = self.why or why
@@ -84,6 +98,8 @@ class Run:
 
     def take(self, row: Row, said: Wrote) -> None:
         """Keep an answer, with what is wrong with it."""
+        if not self.record.attempts.get(row.key):
+            self._learn(row, said.tokens_in)
         self.record.answered(row.key, said, findings(row, said.text, said.why))
         self._silent = 0
         if self.done(row):
@@ -119,19 +135,24 @@ class Run:
             await self.rest(left)
 
     @asynccontextmanager
-    async def allowance(self, tokens: tuple[int, int]):
-        """Set aside what a call may cost at worst; True within, False where the budget does not allow it."""
-        need = self.plan.cost(*tokens) or 0.0
+    async def allowance(self, row: Row):
+        """Set aside what a call may cost at worst; True within, False where the budget does not allow it.
+
+        Under a budget the very first call goes alone: it shows how dear this model's pictures are.
+        """
         budget = float("inf") if self.plan.budget is None else self.plan.budget
         async with self._changed:
-            # What is in flight may turn out cheaper than feared.
-            while (
-                self.spent + self._held + need > budget and self._held > 1e-12 and not self.stopped.is_set()
-            ):
+            while True:
+                need = self.plan.cost(*self.worst(row)) or 0.0
+                fits = self.spent + self._held + need <= budget
+                unknown = self.plan.budget is not None and not self._dearer
+                # What is in flight may turn out cheaper than feared.
+                if (fits and not unknown) or not self._out or self.stopped.is_set():
+                    break
                 await self._changed.wait()
-            fits = self.spent + self._held + need <= budget
             if fits:
                 self._held += need
+                self._out += 1
             else:
                 self.stop(self.over_budget())
         try:
@@ -140,6 +161,7 @@ class Run:
             if fits:
                 async with self._changed:
                     self._held -= need
+                    self._out -= 1
                     self._changed.notify_all()
 
     def over_budget(self) -> Stop:
@@ -189,38 +211,38 @@ class Run:
             except BadImage as problem:
                 self.miss(row, f"{row.image}: {problem}")
                 return
-            said = await self._call(client, row, body, plan.worst(row, before))
-            if said is None:
+            if not await self._call(client, row, body):
                 return
-            self.take(row, said)
 
-    async def _call(self, client, row: Row, body: dict, worst: tuple[int, int]) -> Wrote | None:
-        """One answer, after as many tries as it takes; None where there is none, which is noted."""
+    async def _call(self, client, row: Row, body: dict) -> bool:
+        """Get and keep one answer, after as many tries as it takes; False where there is none, which is noted."""
         plan = self.plan
         for tried in range(plan.retries + 1):
             await self.turn()
-            async with self.allowance(worst) as fits:
+            async with self.allowance(row) as fits:
                 if not fits or self.stopped.is_set():
-                    return None
+                    return False
                 try:
                     reply = await asyncio.wait_for(
                         client.chat.completions.with_raw_response.create(**body), plan.timeout
                     )
                     # Read here: the client would take whatever has the right keys for a completion.
                     said = wrote(json.loads(reply.text), row, plan.max_pixels)
-                    if said is not None:
-                        return said
                     why, pause, charged = "wrote something that is no answer", None, True
                 except asyncio.CancelledError:
-                    self.record.went_astray(row.key, worst)
+                    self.record.went_astray(row.key, self.worst(row))
                     raise
                 except Exception as error:
                     why, pause, charged = trouble(error, plan)
                     if charged is None:
                         self.miss(row, f"The server at {plan.host} {why}.", refused=True)
-                        return None
+                        return False
+                else:
+                    if said is not None:
+                        self.take(row, said)
+                        return True
                 if charged:
-                    self.record.went_astray(row.key, worst)
+                    self.record.went_astray(row.key, self.worst(row))
             if tried < plan.retries and not self.stopped.is_set():
                 backoff = plan.wait * 2**tried * random.uniform(0.75, 1.25)
                 if pause:
@@ -228,7 +250,7 @@ class Run:
                     self._not_before = asyncio.get_running_loop().time() + pause
                 await self.rest(max(pause or 0.0, min(60.0, backoff)))
         self.miss(row, f"The server at {plan.host} {why}.")
-        return None
+        return False
 
 
 def trouble(error: Exception, plan: Plan) -> tuple[str, float | None, bool | None]:

@@ -97,7 +97,7 @@ class Plan:
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
 
     def worst(self, row: Row, before: Sequence[dict] = ()) -> tuple[int, int]:
-        """Tokens that one call for `row` may cost, in and out."""
+        """Tokens that one call for `row` after the attempts `before` may cost, in and out."""
         told = min(len(before[-1]["text"]), 8000) // 4 + 200 if before else 0
         return tokens_of(row, self.max_pixels)[0] + told, self.max_tokens
 

@@ -108,7 +108,7 @@ def request(
     from tinyrs.server import data_url
 
     told = {"question": row.example.question.text, "answer": row.example.answer}
-    picture = data_url(open_picture(row.example.picture).image, max_pixels)
+    picture = data_url(open_picture(row.example.picture).image, max_pixels, "JPEG")
     content = [
         {"type": "image_url", "image_url": {"url": picture}},
         {"type": "text", "text": json.dumps(told, ensure_ascii=False)},

@@ -25,6 +25,7 @@ COMMANDS = (
     "annotate",
     "annotate import",
     "annotate export",
+    "annotate generate",
     "annotate check",
     "annotate stats",
     "annotate backup",

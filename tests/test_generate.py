@@ -164,7 +164,7 @@ def test_the_request_holds_picture_question_and_answer_under_our_system_prompt(r
         run(data(1), server, "--temperature", "0.2", "--max-tokens", "77")
     headers, body = server.requests[0]
     assert body["messages"][0] == {"role": "system", "content": SYSTEM}
-    assert body["messages"][1]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert body["messages"][1]["content"][0]["image_url"]["url"].startswith("data:image/jpeg;base64,")
     assert asked(body) == {"question": "Is there a roof in the image?", "answer": "yes"}
     assert (body["model"], body["temperature"], body["max_tokens"]) == ("m", 0.2, 77)
     assert headers["authorization"] == f"Bearer {KEY}"
@@ -416,6 +416,14 @@ def test_the_budget_is_kept_and_says_so(run, data, out):
         assert run(data(9), server, *PRICES, "--budget", "100")[0] == 0
     assert len(server.requests) == 9
     assert rows_of(out / "think.manifest.json")["cost"] == pytest.approx(1.8)
+
+
+def test_a_model_whose_pictures_are_dear_does_not_break_the_budget(run, data, out):
+    # 100,000 tokens a picture, where the estimate says a few hundred: 10 a call.
+    with loopback(writes(f"{LOOKS}, so I am sure of it.", usage=(100_000, 0))) as server:
+        code, _, err = run(data(9), server, *PRICES, "--budget", "45", "--max-tokens", "1")
+    assert code == 1 and len(server.requests) == 4
+    assert rows_of(out / "think.manifest.json")["cost"] == pytest.approx(40)
 
 
 def test_a_call_that_brought_nothing_is_counted_as_paid(run, data, out):
