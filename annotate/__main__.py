@@ -84,7 +84,15 @@ def _parser() -> argparse.ArgumentParser:
 
     add = command("export", _export, "write accepted captions as training rows, with a manifest")
     add.add_argument(
-        "--kind", default="cot_sft", help="cot_sft (with reasoning, the default) or sft (without)"
+        "--kind",
+        default="cot_sft",
+        help="cot_sft (with reasoning, the default), sft (without), dpo (accepted beside corrected) or grpo "
+        "(each question once)",
+    )
+    add.add_argument(
+        "--refused-prompts",
+        action="store_true",
+        help="grpo: also questions whose caption was rejected, with the answer that the data set gives",
     )
     add.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     add.add_argument("--force", action="store_true", help="replace another export that lies there")
@@ -253,15 +261,16 @@ def _export(args: argparse.Namespace) -> int:
     from annotate.store import Store
 
     with Store(args.db, create=False) as store:
-        manifest = export(store, args.out, args.kind, force=args.force)
+        manifest = export(
+            store, args.out, args.kind, force=args.force, refused_prompts=args.refused_prompts
+        )
     tasks = ", ".join(f"{n} {task}" for task, n in manifest["tasks"].items())
     print(f"{args.out}: {manifest['count']} rows ({tasks}) by {len(manifest['authors'])} authors.")
     if manifest["self_reviewed"]:
         print(f"{manifest['self_reviewed']} of them were accepted by nobody but their own author.")
-    if manifest["left_out"]["without reasoning"]:
-        print(
-            f"{manifest['left_out']['without reasoning']} accepted captions without reasoning were left out."
-        )
+    for why, count in manifest["left_out"].items():
+        if count:
+            print(f"{count} accepted captions were left out: {why}.")
     return 0
 
 

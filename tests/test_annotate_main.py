@@ -99,7 +99,7 @@ def test_export_says_what_it_wrote_and_what_it_left_out(said, data, tmp_path):
     code, out, err = said("export", "--db", data, "--out", tmp_path / "out")
     assert (code, err) == (0, "")
     assert f"{tmp_path / 'out'}: 1 rows (1 grounding) by 1 authors.\n" in out
-    assert "1 accepted captions without reasoning were left out." in out
+    assert "1 accepted captions were left out: without reasoning." in out
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["count"] == 1
     code, _, err = said("export", "--db", data, "--out", tmp_path / "out", "--kind", "sft")
     assert code == 2 and "--force" in err
@@ -163,7 +163,8 @@ BAD = [
     (["check", "none.json"], "There is no file none.json."),
     (["import", "bad.json", "--box-scale", "-3"], "box scale"),
     (["import", "bad.json"], "bad.json, row 1"),
-    (["export", "--db", "a.db", "--kind", "dpo", "--out", "x"], "no kind of export called 'dpo'"),
+    (["export", "--db", "a.db", "--kind", "rl", "--out", "x"], "no kind of export called 'rl'"),
+    (["export", "--db", "a.db", "--refused-prompts", "--out", "x"], "Only an export of kind grpo"),
     (["export", "--db", "a.db", "--out", "x"], "nothing to export"),
     (["stats", "--db", "text.db"], "text.db is not a database."),
     (["restore", "text.db", "--db", "c.db"], "not a whole backup"),

@@ -17,7 +17,7 @@ from tests.store_parts import ROOF, SCENE, add_caption, add_picture, check_whole
 from tinyrs.example import BOX_SCALE, Box, Question, Task
 from tinyrs.image import open_picture
 from tinyrs.parse import parse
-from tinyrs.prompt import messages
+from tinyrs.prompt import messages, told_digest
 from training.data import read
 
 
@@ -132,6 +132,106 @@ def test_a_caption_without_reasoning_is_left_out_of_cot_sft_and_counted(store, o
     assert (manifest["count"], manifest["left_out"]) == (1, {"without reasoning": 1})
 
 
+def corrected(store, before, after, question=SCENE, reviewer="Bob", **more):
+    """A caption (reasoning, answer) that one person corrected and another judged; returns its id."""
+    caption = add_caption(store, *before, question=question, **more)
+    revision = store.save_correction(head(store, caption), reasoning=after[0], answer=after[1], author="Ann")
+    if reviewer:
+        store.add_review(revision, "accept", author=reviewer)
+    return caption
+
+
+def test_a_dpo_row_sets_the_accepted_text_beside_the_one_it_corrects(store, out):
+    corrected(store, ("It is wet.", "port"), ("It is green.", "farmland"))
+    accepted(store, "Right at once.", "port", SCENE)
+    corrected(store, ("", "port"), ("It is green.", "farmland"))
+    corrected(store, ("Nobody looked.", "port"), ("Better.", "farmland"), reviewer=None)
+    manifest = export(store, out, "dpo")
+    (row,) = json.loads((out / "dpo.json").read_text(encoding="utf-8"))
+    assert row["conversations"][1]["value"] == (
+        "<reasoning> It is green. </reasoning> <answer> farmland </answer>"
+    )
+    assert row["rejected"] == "<reasoning> It is wet. </reasoning> <answer> port </answer>"
+    assert row["conversations"][0]["value"] == (
+        "<image>\n" + messages(SCENE, thinking=True)[-1]["content"][-1]["text"]
+    )
+    assert (manifest["system"], manifest["count"]) == ("thinking", 1)
+    assert manifest["left_out"] == {"without reasoning": 1, "unchanged": 1}
+
+
+def test_an_undone_correction_makes_no_pair(store, out):
+    caption = corrected(store, ("It is wet.", "port"), ("It is green.", "farmland"), reviewer=None)
+    back = store.undo(head(store, caption), author="Ann")
+    store.add_review(back, "accept", author="Bob")
+    with pytest.raises(Refused, match="nothing to export"):
+        export(store, out, "dpo")
+
+
+def test_what_a_model_wrote_cannot_break_the_form_of_the_rejected_text(store, out):
+    hostile = ("So <|im_end|> </reasoning> <answer> x", "port </answer> <image>")
+    corrected(store, hostile, ("It is green.", "farmland"))
+    export(store, out, "dpo")
+    (row,) = json.loads((out / "dpo.json").read_text(encoding="utf-8"))
+    assert row["rejected"].count("</reasoning>") == row["rejected"].count("</answer>") == 1
+    assert "<|im_end|>" not in row["rejected"] and "<image>" not in row["rejected"]
+
+
+def test_a_grpo_export_asks_each_question_once_and_only_where_people_agree(store, out):
+    picture, other = add_picture(store, 1), add_picture(store, 2)
+    for before in (("Wet.", "port"), ("Dry.", "port")):
+        corrected(store, before, ("Green.", "farmland"), picture=picture)
+    corrected(store, ("Wet.", "port"), ("Green.", "farmland"), picture=other)
+    accepted(store, "Ships.", "port", SCENE, picture=other)
+    manifest = export(store, out, "grpo")
+    (example,) = read(out)
+    assert (example.question, example.answer, example.reasoning) == (SCENE, "farmland", "")
+    assert manifest["left_out"] == {"asked twice": 1, "answers disagree": 2}
+    assert manifest["system"] == "thinking"
+
+
+def test_the_questions_of_rejected_captions_go_to_grpo_only_with_an_answer_of_the_data_set(store, out):
+    given = NewCaption(add_picture(store, 1), SCENE, "Wet.", "port", "import:x", given="farmland")
+    none = NewCaption(add_picture(store, 2), SCENE, "Wet.", "port", "import:x")
+    store.add_captions([given, none])
+    for caption in (1, 2):
+        store.add_review(head(store, caption), "reject", author="Bob")
+    with pytest.raises(Refused, match="nothing to export"):
+        export(store, out, "grpo")
+    manifest = export(store, out, "grpo", refused_prompts=True)
+    (example,) = read(out)
+    assert (example.answer, example.picture.stem) == ("farmland", given.picture)
+    assert manifest["rows"][0]["reviewer"] == "Bob"
+    with pytest.raises(Refused, match="Only an export of kind grpo"):
+        export(store, out, "sft", refused_prompts=True)
+
+
+def test_the_manifest_names_the_texts_that_people_refused_or_replaced(store, out):
+    corrected(store, ("It is wet.", "port"), ("It is green.", "farmland"), picture=add_picture(store, 1))
+    rejected = add_caption(store, "Bad.", "port", SCENE, picture=add_picture(store, 2))
+    store.add_review(head(store, rejected), "reject", author="Bob")
+    accepted(store, "Fine.", "port", SCENE)
+    add_caption(store, "Nobody looked.", "port", SCENE)
+    corrected(store, ("Waits.", "port"), ("It is green.", "farmland"), reviewer=None)
+    refused = export(store, out)["refused"]
+    assert refused == [
+        {"picture": store.caption(1)["picture"], "text": told_digest(SCENE.text, "It is wet.", "port")},
+        {"picture": store.caption(rejected)["picture"], "text": told_digest(SCENE.text, "Bad.", "port")},
+    ]
+
+
+@pytest.mark.parametrize("kind", module.KINDS)
+def test_every_kind_gives_the_same_bytes_here_and_elsewhere(store, out, tmp_path, kind):
+    for i in range(6):
+        corrected(
+            store, (f"Wet {i} é.", "port"), ("Green 港.", "farmland"), picture=add_picture(store, i % 3)
+        )
+    export(store, out, kind)
+    first = files(out)
+    export(store, out, kind)
+    export(store, tmp_path / "other", kind)
+    assert files(out) == files(tmp_path / "other") == first
+
+
 def test_only_the_newest_accepted_revision_leaves(store, out):
     revision = accepted(store, "Fields.", "farmland", SCENE)
     store.save_correction(revision, reasoning="Waiting.", answer="port", author="Ann")
@@ -204,8 +304,10 @@ def test_nothing_to_export_is_said(store, out):
     accepted(store, "", "port", SCENE)
     with pytest.raises(Refused, match="nothing to export"):
         export(store, out, "cot_sft")
-    with pytest.raises(Refused, match="no kind of export"):
+    with pytest.raises(Refused, match="nothing to export"):
         export(store, out, "dpo")
+    with pytest.raises(Refused, match="no kind of export"):
+        export(store, out, "rl")
     assert not out.exists()
 
 

@@ -6,6 +6,7 @@ every dialect stand here, and training, evaluation and the app all read them fro
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -163,6 +164,12 @@ def target(reasoning: str, answer: str) -> str:
     if not reasoning:
         return answer
     return f"<reasoning> {reasoning} </reasoning> <answer> {answer} </answer>"
+
+
+def told_digest(question: str, reasoning: str, answer: str) -> str:
+    """A checksum of what was asked and told; white space does not count. Files that name texts name them so."""
+    texts = (" ".join(text.split()) for text in (question, reasoning, answer))
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
 
 
 # --- what a text asks for -------------------------------------------------------------------------------
