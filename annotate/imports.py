@@ -20,7 +20,7 @@ from tinyrs.strictjson import BadData, load_json, row_name
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """A picture that was opened, without its pixels: a data set's would not fit into memory."""
 
     sha256: str
@@ -50,9 +50,9 @@ def import_vhm(
     """Add the rows of `file` as captions. Pictures lie under `images` (default: the folder of the file).
 
     A conversation of several turns gives a caption for each; "why" in a row, what is known to be wrong with it,
-    goes into the queue with it. `box_scale` is what the file's boxes run to (a
-    number or "pixels"); captions are written on 0..1000. Raises Refused with the row for whatever cannot be
-    read, a picture outside the folder among it; then nothing was added.
+    goes into the queue with it. `box_scale` is what the file's boxes run to (a number or "pixels"); captions
+    are written on 0..1000. Raises Refused with the row for whatever cannot be read, a picture outside the
+    folder among it; then nothing was added.
     """
     file = Path(file)
     try:
@@ -62,12 +62,12 @@ def import_vhm(
         raise Refused(str(problem)) from None
     numbers = [i for i, row in enumerate(rows) for _ in range(0, len(row["conversations"]), 2)]
     author = f"import:{file.name}"[:100]
-    seen: dict[Path, _Seen] = {}
+    seen: dict[Path, Seen] = {}
     captions = []
     for number, example in zip(numbers, examples, strict=True):
         try:
             if example.picture not in seen:
-                seen[example.picture] = _look(example.picture)
+                seen[example.picture] = look(example.picture)
             caption = _caption(example, seen[example.picture].sha256, author, file.name)
             captions.append(clean(replace(caption, why=rows[number].get("why", ""))))
         except (BadImage, Refused) as problem:
@@ -77,9 +77,10 @@ def import_vhm(
     return Imported(len(rows), added, len({picture.sha256 for picture in seen.values()}))
 
 
-def _look(path: Path) -> _Seen:
+def look(path: Path) -> Seen:
+    """What the store keeps of a picture. Raises BadImage."""
     picture = open_picture(path)
-    return _Seen(picture.sha256, picture.width, picture.height, picture.format, picture.notes, picture.geo)
+    return Seen(picture.sha256, picture.width, picture.height, picture.format, picture.notes, picture.geo)
 
 
 def _caption(example: Example, sha256: str, author: str, source: str) -> NewCaption:

@@ -62,8 +62,11 @@ class Plan:
     def __post_init__(self) -> None:
         if self.out.suffix != ".json":
             raise Refused(f"--out names the file of captions, which ends in .json: {self.out} does not.")
-        if self.out.resolve() in (self.data.resolve(), *(path.resolve() for path in self.data.parents)):
-            raise Refused("--out must be another file than --data.")
+        ours = (self.out, self.record, self.queue, self.manifest)
+        if self.data.resolve() in [path.resolve() for path in ours]:
+            raise Refused("--out must have another name than --data.")
+        if self.out.exists() and not self.record.exists():
+            raise Refused(f"{self.out} is there already, without a record beside it: choose another --out.")
         if (self.out.parent / "manifest.json").exists():
             raise Refused(f"{self.out.parent} is a finished export: choose another folder for --out.")
         if not self.base_url.startswith(("http://", "https://")) or not self.host:

@@ -63,21 +63,22 @@ class Record:
             raise Refused(f"Another `annotate generate` is writing {self.path}: wait for its end.") from None
 
     def _mend(self) -> None:
-        """Take away a last line that a kill cut off."""
+        """Take away a last line that a kill cut off, of a file of ours."""
         self._file.seek(0)
         data = self._file.read()
+        if data and not data.startswith(b'{"head"'[: len(data)]):
+            raise self._foreign()
         if data and not data.endswith(b"\n"):
             self._file.truncate(data.rfind(b"\n") + 1)
             self._file.seek(0, os.SEEK_END)
 
     def _read(self) -> None:
-        foreign = Refused(f"{self.path} is no record of `annotate generate`: choose another --out.")
         try:
             lines = load_json(self.path)
         except BadData as problem:
             raise Refused(str(problem)) from None
         if not lines or not isinstance(lines[0], dict) or not isinstance(lines[0].get("head"), dict):
-            raise foreign
+            raise self._foreign()
         if lines[0]["head"] != self.head:
             was = ", ".join(str(value) for value in lines[0]["head"].values())
             raise Refused(f"{self.path} holds captions by {was}: choose another --out.")
@@ -85,7 +86,10 @@ class Record:
             for line in lines[1:]:
                 self._take(line)
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise foreign from None
+            raise self._foreign() from None
+
+    def _foreign(self) -> Refused:
+        return Refused(f"{self.path} is no record of `annotate generate`: choose another --out.")
 
     def _take(self, line: dict) -> None:
         if "batch" in line:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 from annotate.rules import LONGEST, caption_problems, model_text, reasoning_text
 from tinyrs.checks import Finding, check
@@ -214,7 +215,7 @@ def vhm_row(row: Row, text: str, why: str = "") -> dict[str, Any]:
     answer = parse(text, thinking=True)
     reasoning = reasoning_text(answer)[: LONGEST["reasoning"] - 1]
     # Import and export refuse control characters; nobody would see them.
-    reasoning = "".join(sign for sign in reasoning if sign.isprintable() or sign in "\n\t\u200b").strip()
+    reasoning = "".join(sign for sign in reasoning if sign in "\n\t" or category(sign) != "Cc").strip()
     question = row.example.question
     asked = messages(question, thinking=True)[-1]["content"][-1]["text"]
     return {

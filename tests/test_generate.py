@@ -582,7 +582,10 @@ BAD = [
     (["--price-in", "3"], "both --price-in and --price-out"),
     (["--base-url", "ftp://x"], "--base-url is an address"),
     (["--out", "think.txt"], "ends in .json"),
-    (["--out", "set/list.json"], "must be another file than --data"),
+    (["--out", "set/list.json"], "must have another name than --data"),
+    (["--data", "set/list.jsonl", "--out", "set/list.json"], "must have another name than --data"),
+    (["--out", "set/bad.json"], "is there already, without a record"),
+    (["--out", "set/foreign.json"], "foreign.jsonl is no record"),
     (["--out", "export/think.json"], "is a finished export"),
     (["--data", "none.json"], "There is no file none.json."),
     (["--data", "set/bad.json"], "bad.json, row 1"),
@@ -597,6 +600,8 @@ BAD = [
 def test_a_mistake_is_one_sentence_and_nothing_is_asked(run, data, tmp_path, monkeypatch, args, words):
     file = data(1)
     (file.parent / "bad.json").write_text(json.dumps([row("../x.png")]))
+    (file.parent / "foreign.jsonl").write_text("something else")
+    (file.parent / "list.jsonl").write_text(json.dumps(row("0.png")))
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "manifest.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
@@ -605,6 +610,8 @@ def test_a_mistake_is_one_sentence_and_nothing_is_asked(run, data, tmp_path, mon
         code, _, err = run(file, server, *args)
         assert (code, len(server.requests)) == (2, 1)
     assert words in err and err.count("\n") == 1 and err.rstrip().endswith(".")
+    assert (file.parent / "foreign.jsonl").read_text() == "something else"
+    assert json.loads((file.parent / "list.jsonl").read_text()) == row("0.png")
 
 
 def test_openai_itself_needs_a_key(capsys, data, out):
@@ -653,3 +660,20 @@ def test_retry_after_in_seconds_or_as_a_date(header, low, high):
 @pytest.mark.parametrize("header", [None, "", "soon", "nan", "inf"])
 def test_any_other_retry_after_is_none(header):
     assert seconds_of(header) is None
+
+
+def test_a_record_whose_first_line_was_cut_off_starts_anew(tmp_path):
+    for torn in ("", '{"he', '{"head": {"model"'):
+        path = tmp_path / "a.jsonl"
+        path.write_text(torn)
+        with Record(path, {"model": "m"}) as record:
+            assert record.attempts == {}
+        assert path.read_text() == '{"head": {"model": "m"}}\n'
+
+
+def test_control_characters_of_a_model_do_not_spoil_the_file_for_an_import(run, data, out, tmp_path):
+    with loopback(writes(f"{LOOKS}, so\x1b\u00a0I am\u200b sure\r\nof it.")) as server:
+        assert run(data(1), server)[0] == 0
+    with Store(tmp_path / "a.db") as store:
+        assert import_vhm(store, out / "think.json", images=tmp_path / "set").added == 1
+        assert store.caption(1)["revision"]["reasoning"].endswith("so\u00a0I am\u200b sure\nof it.")
