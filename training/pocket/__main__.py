@@ -22,13 +22,13 @@ MIXTURES = {
     "0_place": {"describe": 0.05, "classify": 0.05, "locate": 0.3, "locate_all": 0.45, "whereabouts": 0.15},
     "1_pretrain": {"describe": 0.22, "classify": 0.13, "locate_all": 0.5, "whereabouts": 0.15},
     "2_sft": {
-        "classify": 0.27,
+        "classify": 0.32,
         "describe": 0.03,
-        "locate": 0.24,
-        "locate_all": 0.2,
-        "whereabouts": 0.06,
+        "locate": 0.26,
+        "locate_all": 0.14,
+        "whereabouts": 0.04,
         "count": 0.05,
-        "presence": 0.04,
+        "presence": 0.05,
         "published": 0.11,
     },
     "3_cot_sft": {

@@ -103,8 +103,10 @@ def new_config(tokenizer):
             max_position_embeddings=4096,
             # Qwen2-VL deals its frequencies out in order: time first, then height, and the lowest to width. With its
             # base of a million and a grid of eight tokens, width would turn by a hundredth of a radian, and a model
-            # of this size never learns where left is. A base of 20 gives width 1.5 radians.
-            rope_parameters={"rope_type": "default", "rope_theta": 20.0, "mrope_section": [4, 14, 14]},
+            # of this size never learns where left is. Few channels for time and height leave width some that turn by
+            # 0.3 to 0.1 radians a token, and a dozen that hardly turn at all, by which a word finds what it names
+            # however far back the picture lies.
+            rope_parameters={"rope_type": "default", "rope_theta": 500.0, "mrope_section": [2, 4, 26]},
             bos_token_id=ids("<|endoftext|>"),
             eos_token_id=ids("<|im_end|>"),
             pad_token_id=ids("<|endoftext|>"),
@@ -187,13 +189,13 @@ def look_outward(model) -> None:
     queries, keys = attention.q_proj.bias.data.view(-1, width), attention.k_proj.bias.data.view(-1, width)
     attention.q_proj.weight.data *= 0.3
     time, height, _ = model.config.text_config.rope_parameters["mrope_section"]
-    for head, end in ((0, time + height), (1, time + height + 6)):
-        queries[head, end - 6 : end] = keys[0, end - 6 : end] = 2.3
+    for head, end in ((0, time + height), (1, time + height + 4)):
+        queries[head, end - 4 : end] = keys[0, end - 4 : end] = 2.8
     turns = model.model.language_model.rotary_emb.inv_freq[:10]
-    keys[1, :10] = 4.0
+    keys[1, :10] = 5.2
     for head, back in ((2, 1), (3, 3)):
-        queries[head, :10] = 4.0 * (turns * back).cos()
-        queries[head, half : half + 10] = -4.0 * (turns * back).sin()
+        queries[head, :10] = 5.2 * (turns * back).cos()
+        queries[head, half : half + 10] = -5.2 * (turns * back).sin()
 
 
 MIN_PIXELS, MAX_PIXELS = 112 * 112, 280 * 280

@@ -24,23 +24,30 @@ from training.pocket.rows import VariedRows
 
 LAYER = 1
 """Places are read after this layer; the ones above are left to find and copy them."""
-LOOKING, HEADS = 3, 2
-"""The layer, and how many of its heads, that learn to look at the object that is being told of."""
+SEEKING, LOOKING, HEADS = 2, 3, 2
+"""The layers in which a name in the question learns to look at what it names, and an answer at the object that it
+tells of; and how many of their heads do so."""
 VISIBLE = 0.15
 """The merger's output is scaled by this once, or what the first layers add to a visual token is lost beside it."""
 
 
 class Places(nn.Module):
-    """Hidden states of visual tokens -> six numbers each: x, y of the token, x1, y1, x2, y2 of its object."""
+    """Hidden states of visual tokens -> six numbers each, x, y of the token, x1, y1, x2, y2 of its object, and the
+    name of what lies there."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.ask = nn.Linear(width, 6 * width)
+        self.where = nn.Linear(width, 6 * width)
+        self.what = nn.Linear(width, width)
 
-    def forward(self, hidden: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-        """(tokens, width), number embeddings (numbers, width) -> logits (tokens, 6, numbers)."""
+    def forward(self, hidden: torch.Tensor, table: torch.Tensor, numbers: torch.Tensor):
+        """(tokens, width), embeddings (words, width), rows of the numbers among them -> logits (tokens, 6, numbers)
+        and (tokens, words)."""
         hidden = hidden / hidden.pow(2).mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
-        return self.ask(hidden).reshape(len(hidden), 6, -1) @ table.T
+        return (
+            self.where(hidden).reshape(len(hidden), 6, -1) @ table[numbers].T,
+            self.what(hidden) @ table.T,
+        )
 
 
 def near(values: torch.Tensor) -> torch.Tensor:
@@ -65,6 +72,26 @@ def wanted(grids: torch.Tensor, boxes) -> tuple[torch.Tensor, torch.Tensor]:
         values.append(value)
         known.append(there)
     return torch.cat(values), torch.cat(known)
+
+
+def names(grids: torch.Tensor, rows: Sequence[Row], tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+    """(visual tokens with a name, distribution over the words of that name) for a batch: the class of the object
+    that lies on a token, or of the whole scene where that is what the row asks for."""
+    where, words, start = [], [], 0
+    for (_, height, width), row in zip(grids.tolist(), rows, strict=True):
+        cells = height * width // 4
+        if row.kind == "classify":
+            told = dict.fromkeys(range(cells), row.answer)
+        else:
+            told = {cell: box.label for cell, box in cells_of(row.boxes, height // 2, width // 2).items()}
+        for cell, name in told.items():
+            where.append(start + cell)
+            words.append(tokenizer(f" {name}")["input_ids"])
+        start += cells
+    spread = torch.zeros(len(words), len(tokenizer))
+    for i, ids in enumerate(words):
+        spread[i, ids] = 1 / len(ids)
+    return torch.tensor(where, dtype=torch.long), spread
 
 
 def unseen(weights: torch.Tensor, inputs: dict, rows: Sequence[Row], tokens: torch.Tensor) -> torch.Tensor:
@@ -117,20 +144,23 @@ def train_place(
         with torch.autocast("cpu", torch.bfloat16):
             out = model(**inputs, output_attentions=True)
         visual = seen["hidden"][inputs["mm_token_type_ids"].bool()].float()
-        logits = heads(visual, model.get_input_embeddings().weight[tokens])
+        logits, named = heads(visual, model.get_input_embeddings().weight, tokens)
         values, known = wanted(inputs["image_grid_thw"], [row.boxes for row in made])
         losses = -(near(values) * logits.log_softmax(-1)).sum(-1)
         own, objects = losses[:, :2].mean(), losses[:, 2:][known[:, 2:]]
         blind = unseen(out.attentions[LOOKING], inputs, made, tokens)
-        loss = out.loss.float() + own + blind + (objects.mean() if len(objects) else 0)
+        lost = unsought(out.attentions[SEEKING], inputs, made, processor.tokenizer)
+        where, spread = names(inputs["image_grid_thw"], made, processor.tokenizer)
+        what = -(spread * named[where][:, : spread.shape[1]].log_softmax(-1)).sum(-1)
+        loss = out.loss.float() + own + blind + lost
+        loss = loss + sum(each.mean() for each in (objects, what) if len(each))
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimiser.step()
         told = {"answers": out.loss.item(), "token": own.item(), "numbers": _said(out.logits, inputs, tokens)}
-        told["unseen"] = blind.item()
-        if len(objects):
-            told["object"] = objects.mean().item()
+        told |= {"unseen": blind.item(), "unsought": lost.item()}
+        told |= {name: each.mean().item() for name, each in (("object", objects), ("what", what)) if len(each)}
         running = {name: 0.95 * running.get(name, value) + 0.05 * value for name, value in told.items()} | {
             name: value for name, value in running.items() if name not in told
         }
@@ -141,6 +171,28 @@ def train_place(
             )
     hook.remove()
     model.requires_grad_(True)
+
+
+def unsought(weights: torch.Tensor, inputs: dict, rows: Sequence[Row], tokenizer) -> torch.Tensor:
+    """The same for the last word of a name in the question, and all objects of that name. `weights` is of the layer
+    SEEKING. A name finds by what it is; an answer would first have to learn which name it is about."""
+    losses = []
+    for i, row in enumerate(rows):
+        named = [box for box in row.boxes if box.label in row.question.text]
+        if not named or row.kind not in ("locate", "locate_all", "whereabouts"):
+            continue
+        name = max((box.label for box in named), key=len)
+        ids = {tokenizer(f" {name}{end}")["input_ids"][-1] for end in ("", "s")}
+        prompt = int((inputs["labels"][i] != -100).nonzero()[0])
+        at = torch.isin(inputs["input_ids"][i, :prompt], torch.tensor(list(ids))).nonzero().flatten()
+        if not len(at):
+            continue
+        _, height, width = inputs["image_grid_thw"][i].tolist()
+        visual = inputs["mm_token_type_ids"][i].nonzero().flatten()
+        boxes = [box for box in named if box.label == name]
+        cells = visual[list(cells_of(boxes, height // 2, width // 2))]
+        losses.append(-(weights[i, :HEADS, at[-1], cells].sum(-1).float() + 1e-4).log().mean())
+    return torch.stack(losses).mean() if losses else torch.zeros(())
 
 
 @torch.no_grad()

@@ -12,6 +12,9 @@ from tinyrs.prompt import messages, target
 from training.pocket.pictures import Known
 from training.pocket.questions import MAKERS, Row
 
+REAL = 0.75
+"""At least this share of the rows is about real pictures, where there are any: drawn ones are many and alike."""
+
 
 class VariedRows:
     """`len` rows an epoch for `training.sft`; row i depends on the seed, the epoch and i, on nothing else.
@@ -37,6 +40,7 @@ class VariedRows:
             "presence": [k for k in known if k.complete],
             "published": [k for k in known if k.questions],
         }
+        self.real = {name: [k for k in fitting if k.source != "drawn"] for name, fitting in self.fitting.items()}
         self.mixture = {name: share for name, share in mixture.items() if self.fitting[name]}
 
     def __len__(self) -> int:
@@ -53,7 +57,9 @@ class VariedRows:
         shares = np.array([self.mixture[name] for name in names])
         while True:
             name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
-            fitting = self.fitting[name]
+            fitting, real = self.fitting[name], self.real[name]
+            if len(real) / len(fitting) < REAL and rng.random() < REAL:
+                fitting = real or fitting
             known = fitting[int(rng.integers(len(fitting)))]
             extra = {"labels": self.labels} if name == "classify" else {}
             for _ in range(4):
