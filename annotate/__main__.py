@@ -2,6 +2,7 @@
 
     python -m annotate stats --json
     python -m annotate import list_sft.json --db data/tinyrs.db
+    python -m annotate import-errors runs/aid
     python -m annotate export --kind cot_sft --out exports/first
     python -m annotate generate --data list_sft.json --out think.json --model gpt-4.1-mini
     python -m annotate check exports/first/cot_sft.json
@@ -105,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument(
         "--box-scale", default="1000", metavar="N", help='what boxes run to in FILE: 1000, 100, 1 or "pixels"'
+    )
+    add = command("import-errors", _import_errors, "add what a model got wrong in an evaluation, to be corrected")
+    add.add_argument("folder", type=Path, metavar="DIR", help="the --out of python -m training.evaluate")
+    add.add_argument(
+        "--images", type=Path, metavar="DIR", help="where the pictures lie (default: where they were)"
     )
     add = command("check", _check, "print what looks wrong in a file of captions, one finding a line")
     add.add_argument("file", type=Path, metavar="FILE")
@@ -325,6 +331,18 @@ def _import(args: argparse.Namespace) -> int:
     with Store(args.db) as store:
         done = import_vhm(store, args.file, images=args.images, box_scale=scale)
     print(f"{args.file}: {done.rows} rows, {done.pictures} pictures, {done.added} new captions.")
+    return 0
+
+
+def _import_errors(args: argparse.Namespace) -> int:
+    from annotate.errors import import_errors
+    from annotate.store import Store
+
+    with Store(args.db) as store:
+        done = import_errors(store, args.folder, images=args.images)
+    print(f"{args.folder}: {done.wrong} of {done.answers} answers are wrong, {done.added} new captions.")
+    if done.left_out:
+        print(f"{done.left_out} of them hold nothing that could be corrected and were left out.")
     return 0
 
 

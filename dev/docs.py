@@ -24,6 +24,7 @@ COMMANDS = (
     "tinyrs models",
     "annotate",
     "annotate import",
+    "annotate import-errors",
     "annotate export",
     "annotate generate",
     "annotate check",
