@@ -99,7 +99,9 @@ def test_a_balanced_run_draws_the_epoch_it_announced_and_goes_on_in_the_middle_o
     rows = Uneven(5)
     whole = sft.run(recipe, rows, model=untrained, output=tmp_path / "whole", quiet=True)
     for epoch in (0, 1):
-        asked = [row for told, row in rows.asked if told == epoch]  # TRL looks at the first row before it begins
+        asked = [
+            row for told, row in rows.asked if told == epoch
+        ]  # TRL looks at the first row before it begins
         assert asked[-5:] == epoch_order(Uneven.tasks, 0, epoch) and len(asked) <= 6
     with pytest.raises(Stopped):
         sft.run(recipe, Stopping(5), model=untrained, output=tmp_path / "parts", quiet=True)

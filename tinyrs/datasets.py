@@ -1,4 +1,4 @@
-"""Published layouts -> Examples: VHM/LLaVA JSON, evaluation JSON, AID, NWPU VHR-10, RSVQA.
+"""Published layouts -> Examples: VHM/LLaVA JSON, evaluation JSON, AID, NWPU VHR-10, RSVQA, DIOR-RSVG.
 
 Every reader checks what it reads and raises BadData with the file and the row; nothing is skipped in silence.
 Every file named inside a data set is opened through tinyrs/paths.py. Boxes come out on the 0..1000 scale;
@@ -359,6 +359,17 @@ def _picture(row: dict, path: Path, image_dir: Path | None) -> Path:
     return inside(folder.parent if folder.is_file() and folder.name == name else folder, name)
 
 
+def evaluation_pictures(path: Path, image_dir: Path | None = None) -> list[Path]:
+    """The picture of each row of an evaluation file of any kind, in order; questions and answers are not read."""
+    path = Path(path)
+    rows = load_json(path)
+    if isinstance(rows, dict) and isinstance(rows.get("data"), list):
+        beside = path.parent / path.stem
+        folder = image_dir or (beside if beside.is_dir() else path.parent)
+        return each_row(path, rows["data"], lambda row: [inside(folder, row.get("filename"))])
+    return each_row(path, rows, lambda row: [_picture(row, path, image_dir)])
+
+
 def _lhrs_row(row: dict, path: Path, image_dir: Path | None) -> list[Example]:
     beside = path.parent / path.stem
     folder = image_dir or (beside if beside.is_dir() else path.parent)
@@ -605,3 +616,70 @@ def _rsvqa_picture(images: Path, number: Any) -> Path:
         except PathRefused:
             continue
     raise BadData(f"{images} holds no picture {str(number)!r:.40}.")
+
+
+# ---- DIOR-RSVG
+
+
+def read_dior_rsvg(folder: Path, split: str = "") -> list[Example]:
+    """One grounding Example for each described object of DIOR-RSVG's published layout.
+
+    `Annotations/00001.xml` (PASCAL VOC with a `description` for each object), `JPEGImages/00001.jpg`, and
+    `train.txt`, `val.txt`, `test.txt` with one number a line. Boxes are in pixels of the `size` that each file gives.
+    The numbers count the objects of all files from 0, in the order of the files' names; with `split`, only those
+    that it lists are read. The release walks the folder in whatever order the disk has, so its own numbers may mean
+    other objects: where that matters, check that no picture is in two splits.
+    """
+    folder = Path(folder)
+    wanted = _numbers(folder / f"{split}.txt") if split else None
+    examples, count = [], 0
+    for notes in sorted(_folder(folder / "Annotations")):
+        if notes.suffix.lower() != ".xml":
+            continue
+        objects, picture, size = _voc(notes, folder / "JPEGImages")
+        for number, (phrase, corners) in enumerate(objects, 1):
+            if wanted is None or count in wanted:
+                question = Question(LOCATE.format(phrase=phrase), Task.GROUNDING)
+                text = "[[" + ",".join(corners) + "]]"
+                try:
+                    examples.append(answered(picture, question, text, "pixels", size, "DIOR-RSVG"))
+                except ValueError as error:
+                    raise BadData(f"{notes}, object {number}: {error}.") from None
+            count += 1
+    if not examples:
+        raise BadData(f"{folder} holds no described objects{f' of {split}.txt' if split else ''}.")
+    if wanted and max(wanted) >= count:
+        raise BadData(f"{folder / split}.txt names object {max(wanted)}, and there are {count} (from 0).")
+    return examples
+
+
+def _numbers(path: Path) -> set[int]:
+    try:
+        return {int(line) for line in path.read_text(encoding="ascii").split()}
+    except FileNotFoundError:
+        raise BadData(f"There is no file {path}.") from None
+    except (OSError, ValueError):
+        raise BadData(f"{path} must hold one whole number a line.") from None
+
+
+def _voc(notes: Path, pictures: Path) -> tuple[list[tuple[str, list[str]]], Path, tuple[int, int]]:
+    """(described objects as (phrase, corners), picture, (width, height)) of an annotation file."""
+    from xml.etree import ElementTree
+
+    try:
+        text = notes.read_bytes()
+        if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+            raise ValueError("it declares a document type")  # entities can swell a small file to gigabytes
+        root = ElementTree.fromstring(text)
+        picture = inside(pictures, root.findtext("filename") or "")
+        size = _size([int(root.findtext(f"size/{side}") or 0) for side in ("width", "height")])
+        objects = []
+        for each in root.iter("object"):
+            corners = [(each.findtext(f"bndbox/{name}") or "").strip() for name in ("xmin", "ymin", "xmax", "ymax")]
+            phrase = " ".join((each.findtext("description") or "").split()).rstrip(".")
+            if not phrase or not all(corners):
+                raise ValueError("an object has no description or no box")
+            objects.append((phrase[:1].lower() + phrase[1:], corners))
+        return objects, picture, size
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        raise BadData(f"{notes} cannot be used: {error}.") from None

@@ -15,13 +15,11 @@ which is told through `rows.set_epoch(epoch)` if that exists.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import functools
 import inspect
 import json
 import math
-import os
 import sys
 import tempfile
 import warnings
@@ -31,21 +29,18 @@ from pathlib import Path
 
 from tinyrs.datasets import scale_of
 from tinyrs.example import Example, Question, Task
-from tinyrs.models import UnknownModel
 from tinyrs.parse import boxes
 from tinyrs.prompt import messages
-from tinyrs.strictjson import BadData
 from training.checkpoint import (
     base_folder,
-    open_network,
     open_processor,
     pixel_budget,
-    resumable,
     skeleton,
 )
-from training.judge import MAX_PIXELS, Judge, JudgeFailed
+from training.command import check, devices, first, follow, wrote
+from training.judge import MAX_PIXELS, Judge
 from training.rates import describe_rates, module_kind
-from training.recipe import GRPO_FIELDS, BadRecipe, GrpoRecipe, add_flags, from_flags
+from training.recipe import GRPO_FIELDS, BadRecipe, GrpoRecipe
 from training.rewards import Reward, needs_judge
 
 COMPLETIONS = "completions.jsonl"
@@ -94,53 +89,28 @@ def truth(question: Question, answer: str, picture: Path = Path()) -> Example:
 # ---- training
 
 
-def _arguments(recipe: GrpoRecipe, output: Path):
+def _settings(recipe: GrpoRecipe) -> dict:
     """TRL's own defaults differ from the paper in most of these, so each is set."""
-    import torch
-    from trl import GRPOConfig
-
-    devices = int(os.environ.get("WORLD_SIZE", "1"))
-    return GRPOConfig(
-        output_dir=str(output),
-        num_generations=recipe.num_generations,
-        max_completion_length=recipe.max_completion_length,
-        temperature=recipe.temperature,
-        top_p=1.0,
-        top_k=0,
-        repetition_penalty=1.0,
-        loss_type=recipe.loss,
-        beta=recipe.beta,
-        epsilon=recipe.epsilon,
-        num_iterations=1,
-        scale_rewards="group",
-        importance_sampling_level="token",
-        use_bias_correction_kl=False,
-        mask_truncated_completions=False,
-        remove_unused_columns=False,
-        per_device_train_batch_size=recipe.answers // devices // recipe.accumulation(devices),
-        gradient_accumulation_steps=recipe.accumulation(devices),
-        num_train_epochs=recipe.num_train_epochs,
-        max_steps=recipe.max_steps,
-        learning_rate=max(recipe.learning_rates().values()),
-        lr_scheduler_type=recipe.lr_scheduler,
-        warmup_steps=recipe.warmup,
-        weight_decay=recipe.weight_decay,
-        adam_beta2=recipe.adam_beta2,
-        max_grad_norm=recipe.max_grad_norm,
-        bf16=recipe.bf16,
-        use_cpu=not torch.cuda.is_available(),  # bfloat16 on a CPU is refused unless it is asked for
-        activation_checkpointing=recipe.gradient_checkpointing,
-        dataloader_num_workers=recipe.num_workers,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        logging_steps=recipe.logging_steps,
-        save_strategy="steps" if recipe.save_steps else "no",
-        save_steps=recipe.save_steps or 500,
-        save_total_limit=recipe.save_total_limit,
-        report_to=recipe.report_to,
-        seed=recipe.seed,
-        num_completions_to_print=0,
-        log_completions=False,  # ours are lines of text, see COMPLETIONS
-    )
+    accumulation = recipe.accumulation(devices())
+    return {
+        "num_generations": recipe.num_generations,
+        "max_completion_length": recipe.max_completion_length,
+        "temperature": recipe.temperature,
+        "top_p": 1.0,
+        "top_k": 0,
+        "repetition_penalty": 1.0,
+        "loss_type": recipe.loss,
+        "beta": recipe.beta,
+        "epsilon": recipe.epsilon,
+        "num_iterations": 1,
+        "scale_rewards": "group",
+        "importance_sampling_level": "token",
+        "use_bias_correction_kl": False,
+        "mask_truncated_completions": False,
+        "per_device_train_batch_size": recipe.answers // devices() // accumulation,
+        "num_completions_to_print": 0,
+        "log_completions": False,  # ours are lines of text, see COMPLETIONS
+    }
 
 
 def _trainer_class():
@@ -258,22 +228,6 @@ def _cut_table(output: Path, step: int) -> None:
         path.write_text("".join(kept), encoding="utf-8")
 
 
-def _lora(network, recipe: GrpoRecipe):
-    """A LoRA on the linear layers of the language model, by name: "all-linear" would take the vision tower too."""
-    import torch
-    from peft import LoraConfig
-
-    head = network.get_output_embeddings()
-    names = [
-        name
-        for name, module in network.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not head and module_kind(name) == "language"
-    ]
-    return LoraConfig(
-        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, lora_dropout=0.0, target_modules=names
-    )
-
-
 def run(
     recipe: GrpoRecipe, rows: Sequence[dict], *, model: str | Path, output: Path, quiet: bool = False
 ) -> Path:
@@ -283,60 +237,45 @@ def run(
     that was killed goes on from its newest checkpoint and ends with the very weights that it would have had (same
     machine, same number of threads; the judge's grades are kept).
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if not isinstance(recipe, GrpoRecipe):
         raise BadRecipe(f"This recipe is for stage {recipe.stage}; python -m training.sft follows it.")
     if len(rows) < recipe.batch_size:
         raise BadRecipe(
             f"There are {len(rows)} rows, and one step takes {recipe.batch_size}: lower batch_size."
         )
-    output, base = Path(output), base_folder(model)
-    pixels = pixel_budget(base, recipe)
-    arguments = _arguments(recipe, output)
-    start_from = resumable(output, recipe, rows, base)
-    if os.environ.get("RANK", "0") == "0":
-        _cut_table(output, int(start_from.name.rpartition("-")[2]) if start_from else 0)
-    processor, network = open_processor(base, pixels), open_network(base, recipe.attn_implementation)
-    if processor.tokenizer.padding_side != "left":
+    from trl import GRPOConfig
+
+    from training.trainer import begin, train
+
+    start = begin(GRPOConfig, recipe, rows, model, output, **_settings(recipe))
+    if first():
+        _cut_table(start.output, int(start.start_from.name.rpartition("-")[2]) if start.start_from else 0)
+    if start.processor.tokenizer.padding_side != "left":
         # Padded on the right, each answer's picture positions would be off, and nothing would say so.
         raise RuntimeError("The processor must pad on the left.")
-    from training.trainer import freeze, train
-
-    freeze(network, recipe)
     reward = Reward(
         recipe.num_generations,
         variant=recipe.reward,
         format_weight=recipe.format_weight,
         thinking=recipe.thinking,
         dialect=recipe.dialect,
-        judge=_judge(recipe, output),
+        judge=_judge(recipe, start.output),
     )
     with warnings.catch_warnings():
         # TRL 1.16 and peft read a name that transformers 5.23 has given up.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        trainer = _trainer_class()(
-            recipe,
-            base,
-            pixels,
-            rows,
-            keep=2 * recipe.batch_size,
-            model=network,
-            reward_funcs=[reward],
-            args=arguments,
-            processing_class=processor,
-            peft_config=_lora(network, recipe) if recipe.lora_rank else None,
-        )
-        for each in (network, trainer.ref_model):
+        trainer = _trainer_class()(recipe, start, rows, keep=2 * recipe.batch_size, reward_funcs=[reward])
+        for each in (start.network, trainer.ref_model):
             if each is not None:
                 see_once(each)
-        train(trainer, start_from, model, output, len(rows), quiet)
+        train(trainer, start, rows, quiet)
     if not quiet and trainer.is_world_process_zero() and reward.groups:
         share = reward.flat / reward.groups
         print(
             f"{reward.flat:,} of {reward.groups:,} groups ({share:.0%}) had one reward for all answers.",
             file=sys.stderr,
         )
-    return output
+    return start.output
 
 
 def _judge(recipe: GrpoRecipe, output: Path) -> Judge | None:
@@ -358,36 +297,19 @@ def _judge(recipe: GrpoRecipe, output: Path) -> Judge | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `python -m training.grpo`; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.grpo", description=__doc__.partition("\n")[0])
-    add_flags(parser, GRPO_FIELDS)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and train nothing")
-    args = parser.parse_args(argv)
-    try:
-        recipe = from_flags(args)
-        if not isinstance(recipe, GrpoRecipe):
-            raise BadRecipe(
-                f"This recipe is for stage {recipe.stage}, and this command trains grpo: use training.sft."
-            )
-        with tempfile.TemporaryDirectory(prefix="tinyrs-") as unpacked:
-            return _command(recipe, args.dry_run, Path(recipe.image_dir or unpacked))
-    except (BadRecipe, BadData, UnknownModel) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except JudgeFailed as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from the newest checkpoint.", file=sys.stderr)
-        return 130
+    return follow("training.grpo", __doc__, GRPO_FIELDS, _command, argv)
 
 
-def _command(recipe: GrpoRecipe, dry_run: bool, unpack: Path) -> int:
-    for name in ("model", "data") if dry_run else ("model", "data", "output_dir"):
-        if not getattr(recipe, name):
-            raise BadRecipe(f"--{name} is missing.")
-    recipe.accumulation(int(os.environ.get("WORLD_SIZE", "1")))
+def _command(recipe: GrpoRecipe, dry_run: bool) -> int:
+    check(recipe, ("grpo",), dry_run)
+    with tempfile.TemporaryDirectory(prefix="tinyrs-") as unpacked:
+        return _train(recipe, dry_run, Path(recipe.image_dir or unpacked))
+
+
+def _train(recipe: GrpoRecipe, dry_run: bool, unpack: Path) -> int:
     from training.columns import is_columns, read_columns
     from training.data import Rows, cautions, lengths, read, summary
+    from training.leaks import check as check_leaks
 
     scale = scale_of(recipe.box_scale)
     if is_columns(recipe.data):
@@ -396,6 +318,7 @@ def _command(recipe: GrpoRecipe, dry_run: bool, unpack: Path) -> int:
         examples = read(recipe.data, recipe.image_dir, scale)
         for caution in cautions(recipe.data):
             print(f"Note: {caution}", file=sys.stderr)
+    check_leaks(examples, recipe.benchmarks)
     judged = [example for example in examples if needs_judge(example)]
     if judged and not recipe.judge_model:
         print(f"Left out because no judge_model is named: {len(judged):,} open-ended rows.")
@@ -426,9 +349,7 @@ def _command(recipe: GrpoRecipe, dry_run: bool, unpack: Path) -> int:
     if judged:
         _judge(recipe, Path(recipe.output_dir)).check()
     rows = Prompts(examples, recipe.dialect, recipe.thinking)
-    output = run(recipe, rows, model=recipe.model, output=Path(recipe.output_dir))
-    print(f'Wrote {output}. Ask it: python -m tinyrs ask PICTURE "QUESTION" --model {output}')
-    return 0
+    return wrote(run(recipe, rows, model=recipe.model, output=Path(recipe.output_dir)))
 
 
 class Asked:

@@ -14,25 +14,20 @@ uninterrupted one, `rows[i]` must depend on nothing but `i` and the epoch, which
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tinyrs.datasets import scale_of
-from tinyrs.models import UnknownModel
-from tinyrs.strictjson import BadData
 from training.checkpoint import (
     base_folder,
-    open_network,
     open_processor,
     pixel_budget,
-    resumable,
     skeleton,
 )
+from training.command import check, follow, wrote
 from training.rates import describe_rates
-from training.recipe import BadRecipe, Recipe, add_flags, from_flags
+from training.recipe import FIELDS, BadRecipe, Recipe
 
 # ---- rows -> batches
 
@@ -94,41 +89,6 @@ class Collator:
 # ---- training
 
 
-def _arguments(recipe: Recipe, output: Path):
-    import torch
-    from trl import SFTConfig
-
-    devices = int(os.environ.get("WORLD_SIZE", "1"))
-    rates = recipe.learning_rates()
-    return SFTConfig(
-        output_dir=str(output),
-        max_length=None,  # TRL's own default cuts answers off at 1024 tokens
-        completion_only_loss=True,
-        remove_unused_columns=False,
-        per_device_train_batch_size=min(recipe.per_device_batch_size, recipe.batch_size),
-        gradient_accumulation_steps=recipe.accumulation(devices),
-        num_train_epochs=recipe.num_train_epochs,
-        max_steps=recipe.max_steps,
-        learning_rate=max(rates.values()),
-        lr_scheduler_type=recipe.lr_scheduler,
-        warmup_steps=recipe.warmup,
-        weight_decay=recipe.weight_decay,
-        adam_beta2=recipe.adam_beta2,
-        max_grad_norm=recipe.max_grad_norm,
-        bf16=recipe.bf16,
-        use_cpu=not torch.accelerator.is_available(),  # or bf16 is refused on a machine without a GPU
-        activation_checkpointing=recipe.gradient_checkpointing,
-        dataloader_num_workers=recipe.num_workers,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        logging_steps=recipe.logging_steps,
-        save_strategy="steps" if recipe.save_steps else "no",
-        save_steps=recipe.save_steps or 500,
-        save_total_limit=recipe.save_total_limit,
-        report_to=recipe.report_to,
-        seed=recipe.seed,
-    )
-
-
 def run(
     recipe: Recipe, rows: Sequence[dict], *, model: str | Path, output: Path, quiet: bool = False
 ) -> Path:
@@ -138,34 +98,19 @@ def run(
     from its newest checkpoint and ends with the very weights that it would have had (same machine, same
     number of threads).
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    if not len(rows):
-        raise BadRecipe("There are no rows to train on.")
-    output, base = Path(output), base_folder(model)
-    pixels = pixel_budget(base, recipe)
-    arguments = _arguments(recipe, output)
-    start_from = resumable(output, recipe, rows, base)
-    processor, network = open_processor(base, pixels), open_network(base, recipe.attn_implementation)
-    from trl import SFTTrainer
+    from trl import SFTConfig, SFTTrainer
 
-    from training.trainer import HouseTrainer, freeze, train
+    from training.trainer import HouseTrainer, begin, train
 
     class Trainer(HouseTrainer, SFTTrainer):
         def _get_train_sampler(self, train_dataset=None):
             return self.order or super()._get_train_sampler(train_dataset)
 
-    freeze(network, recipe)
-    trainer = Trainer(
-        recipe,
-        base,
-        pixels,
-        rows,
-        model=network,
-        args=arguments,
-        data_collator=Collator(processor),
-        processing_class=processor,
-    )
-    return train(trainer, start_from, model, output, len(rows), quiet)
+    # TRL's own max_length cuts answers off at 1024 tokens.
+    settings = {"max_length": None, "completion_only_loss": True}
+    start = begin(SFTConfig, recipe, rows, model, output, **settings)
+    trainer = Trainer(recipe, start, rows, data_collator=Collator(start.processor))
+    return train(trainer, start, rows, quiet)
 
 
 # ---- command line
@@ -173,32 +118,18 @@ def run(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command `python -m training.sft`; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.sft", description=__doc__.partition("\n")[0])
-    add_flags(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and train nothing")
-    args = parser.parse_args(argv)
-    try:
-        return _command(from_flags(args), args.dry_run)
-    except (BadRecipe, BadData, UnknownModel) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from the newest checkpoint.", file=sys.stderr)
-        return 130
+    return follow("training.sft", __doc__, FIELDS, _command, argv)
 
 
 def _command(recipe: Recipe, dry_run: bool) -> int:
-    for name in ("model", "data") if dry_run else ("model", "data", "output_dir"):
-        if not getattr(recipe, name):
-            raise BadRecipe(f"--{name} is missing.")
-    if recipe.stage == "grpo":
-        raise BadRecipe("This recipe is for stage grpo, and this command trains pretrain, sft and cot_sft.")
-    recipe.accumulation(int(os.environ.get("WORLD_SIZE", "1")))
+    check(recipe, ("pretrain", "sft", "cot_sft"), dry_run)
     from training.data import Rows, cautions, lengths, read, summary
+    from training.leaks import check as check_leaks
 
     examples = read(recipe.data, recipe.image_dir, scale_of(recipe.box_scale), recipe.thinking)
     for caution in cautions(recipe.data):
         print(f"Note: {caution}", file=sys.stderr)
+    check_leaks(examples, recipe.benchmarks)
     base = base_folder(recipe.model)
     pixels = pixel_budget(base, recipe)
     processor = open_processor(base, pixels)
@@ -214,9 +145,7 @@ def _command(recipe: Recipe, dry_run: bool) -> int:
     if dry_run:
         print(describe_rates(skeleton(base), recipe))
         return 0
-    output = run(recipe, rows, model=recipe.model, output=Path(recipe.output_dir))
-    print(f'Wrote {output}. Ask it: python -m tinyrs ask PICTURE "QUESTION" --model {output}')
-    return 0
+    return wrote(run(recipe, rows, model=recipe.model, output=Path(recipe.output_dir)))
 
 
 if __name__ == "__main__":
