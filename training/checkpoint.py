@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinyrs.models import SHIPPED, resolve
+from training.command import first
 from training.recipe import BadRecipe, Recipe
 
 PROCESSOR_FILES = (
@@ -253,7 +254,10 @@ Stage `{recipe.stage}` of TinyRS, from `{source}`: {measured["rows"]:,} rows, {m
 
 
 def resumable(output: Path, recipe: Recipe, rows: Sequence[dict], base: Path) -> Path | None:
-    """The newest whole checkpoint in `output` to go on from; refuses to mix two runs in one folder."""
+    """The newest whole checkpoint in `output` to go on from; refuses to mix two runs in one folder.
+
+    Of several processes only the first writes.
+    """
     if (output / "tinyrs.json").exists():
         raise BadRecipe(f"{output} already holds a finished checkpoint: give another output_dir.")
     same = {
@@ -268,14 +272,24 @@ def resumable(output: Path, recipe: Recipe, rows: Sequence[dict], base: Path) ->
             json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))  # written last
             whole[int(folder.name.rpartition("-")[2])] = folder
         except (OSError, ValueError):
-            shutil.rmtree(folder, ignore_errors=True)
+            if first():
+                shutil.rmtree(folder, ignore_errors=True)
     if whole and not recipe.resume:
         raise BadRecipe(f"{output} holds checkpoints of an earlier run, and resume is off: empty it first.")
-    if whole and (not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != same):
+    if whole and not _continues(note, recipe, same):
         raise BadRecipe(f"{output} holds checkpoints of another recipe, base or data: empty it first.")
     try:
         output.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(same, indent=1) + "\n", encoding="utf-8")
+        if first():
+            _write(note.with_suffix(".part"), same)
+            note.with_suffix(".part").replace(note)
     except OSError as error:
         raise BadRecipe(f"{output} cannot be written: {error.strerror}.") from None
     return whole[max(whole)] if whole else None
+
+
+def _continues(note: Path, recipe: Recipe, same: dict) -> bool:
+    told = _json(note)
+    recipe_then = told.pop("recipe", None)
+    rest = {name: value for name, value in same.items() if name != "recipe"}
+    return told == rest and isinstance(recipe_then, dict) and recipe.continues(recipe_then)

@@ -5,20 +5,25 @@ Every field is a key of the YAML file and a flag of `python -m training.sft` by 
     from training.recipe import load
     recipe = load("training/recipes/2_sft.yaml", learning_rate=2e-5)
 
-A recipe of stage grpo is a GrpoRecipe, whose further settings are flags of `python -m training.grpo`.
+A recipe of stage grpo is a GrpoRecipe, whose further settings are flags of `python -m training.grpo`; one of stage
+dpo is a DpoRecipe, likewise.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STAGES = ("pretrain", "sft", "cot_sft", "grpo")
+STAGES = ("pretrain", "sft", "cot_sft", "grpo", "dpo")
 REWARDS = ("continuous", "binary", "quantized")
 LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo")
+PAIR_LOSSES = ("sigmoid", "hinge", "ipo")
+ROLLOUTS = ("transformers", "colocate", "server")
+TRACKERS = ("none", "tensorboard", "trackio")
 
 
 class BadRecipe(ValueError):
@@ -33,7 +38,7 @@ def _about(text: str, default=dataclasses.MISSING):
 class Recipe:
     """The settings of one stage. A rate of None is `learning_rate`; a rate of 0 freezes the module."""
 
-    stage: str = _about("pretrain, sft, cot_sft or grpo", "sft")
+    stage: str = _about("pretrain, sft, cot_sft, grpo or dpo", "sft")
     about: str = _about("one sentence for the model card", "")
     model: str = _about("what to start from: a name of the model table, a folder, or a hub id", "")
     data: str = _about("an export folder, or a JSON file of the VHM layout", "")
@@ -75,12 +80,18 @@ class Recipe:
     attn_implementation: str = _about("sdpa, eager (faster for short rows on a CPU) or flash_attention_2", "sdpa")
     num_workers: int = _about("processes that prepare rows", 0)
 
+    lora_rank: int = _about("train a LoRA of this rank in the language model; 0: every weight", 0)
+    lora_alpha: int = _about("its scale is alpha / rank", 32)
+
     seed: int = _about("of row order, dropout and augmentation", 0)
     logging_steps: int = _about("steps between two lines of the log", 10)
     save_steps: int = _about("steps between two resumable checkpoints; 0: none", 500)
     save_total_limit: int = _about("resumable checkpoints that are kept", 2)
     resume: bool = _about("go on from the newest whole checkpoint in output_dir", True)
     report_to: str = _about("none, tensorboard or trackio", "none")
+    push_to_hub: str | None = _about(
+        "owner/name on the hub that the finished checkpoint is sent to, private; needs HF_TOKEN", None
+    )
 
     def __post_init__(self):
         if self.stage not in STAGES:
@@ -97,6 +108,12 @@ class Recipe:
         ):
             if (value := getattr(self, name)) is not None and not 0 <= value < float("inf"):
                 raise BadRecipe(f"{name} must be 0 or more, not {value}.")
+        if not 0 <= self.lora_rank or self.lora_alpha < 1:
+            raise BadRecipe("lora_rank must be 0 or more, and lora_alpha at least 1.")
+        if self.report_to not in TRACKERS:
+            raise BadRecipe(f"report_to must be {', '.join(TRACKERS)}, not {self.report_to!r}.")
+        if self.push_to_hub is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.push_to_hub, re.ASCII):
+            raise BadRecipe(f"push_to_hub must be owner/name, not {self.push_to_hub!r}.")
         if self.max_steps == 0 or (self.max_steps < 0 and self.num_train_epochs <= 0):
             raise BadRecipe("Nothing would be trained: set num_train_epochs or max_steps above 0.")
         if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
@@ -123,12 +140,16 @@ class Recipe:
     def trajectory(self) -> dict:
         """The settings that decide the weights: what a resumed run must share with the run it resumes."""
         neutral = {"about", "model", "data", "image_dir", "output_dir", "logging_steps", "save_steps"}
-        neutral |= {"save_total_limit", "resume", "report_to", "num_workers", "max_new_tokens"}
+        neutral |= {"save_total_limit", "resume", "report_to", "push_to_hub", "num_workers", "max_new_tokens"}
         neutral |= {"completions", "judge_cache", "judge_price_in", "judge_price_out"}
         neutral |= {"judge_base_url", "judge_concurrency", "judge_timeout", "judge_retries", "benchmarks"}
-        if not self.balance:
-            neutral.add("balance")  # runs from before there was this setting can still be resumed
+        neutral |= {"vllm_base_url", "vllm_memory", "vllm_tensor_parallel"}
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in neutral}
+
+
+    def continues(self, trajectory: dict) -> bool:
+        """May a run of this recipe go on from one of that trajectory? Settings younger than it had their defaults."""
+        return type(self)(stage=self.stage).trajectory() | trajectory == self.trajectory()
 
 
 @dataclass(frozen=True)
@@ -160,8 +181,14 @@ class GrpoRecipe(Recipe):
     judge_price_in: float = _about("US$ for a million tokens read, for the dry run's estimate", 0.4)
     judge_price_out: float = _about("US$ for a million tokens written, likewise", 1.6)
 
-    lora_rank: int = _about("train a LoRA of this rank in the language model; 0: every weight", 0)
-    lora_alpha: int = _about("its scale is alpha / rank", 32)
+    rollouts: str = _about(
+        "what writes the answers: transformers, or vLLM: colocate (beside the trainer) or server "
+        "(`trl vllm-serve`)",
+        "transformers",
+    )
+    vllm_base_url: str | None = _about("of the vLLM server, for example http://node-2:8000", None)
+    vllm_memory: float = _about("colocate: the share of a GPU's memory that vLLM may take", 0.3)
+    vllm_tensor_parallel: int = _about("colocate: GPUs that share one copy of the model", 1)
 
     def __post_init__(self):
         super().__post_init__()
@@ -173,12 +200,16 @@ class GrpoRecipe(Recipe):
         for name in ("temperature", "judge_timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise BadRecipe(f"{name} must be above 0, not {getattr(self, name)}.")
-        for name in ("beta", "epsilon", "format_weight", "lora_rank", "completions", "judge_retries"):
+        for name in ("beta", "epsilon", "format_weight", "completions", "judge_retries"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise BadRecipe(f"{name} must be 0 or more, not {getattr(self, name)}.")
-        for name, known in (("reward", REWARDS), ("loss", LOSSES)):
+        for name, known in (("reward", REWARDS), ("loss", LOSSES), ("rollouts", ROLLOUTS)):
             if getattr(self, name) not in known:
                 raise BadRecipe(f"{name} must be {', '.join(known)}, not {getattr(self, name)!r}.")
+        if self.rollouts == "server" and not self.vllm_base_url:
+            raise BadRecipe("rollouts by a server need its vllm_base_url.")
+        if not 0 < self.vllm_memory < 1 or self.vllm_tensor_parallel < 1:
+            raise BadRecipe("vllm_memory must lie between 0 and 1, and vllm_tensor_parallel be at least 1.")
         if "@" in (self.judge_base_url or ""):
             raise BadRecipe("judge_base_url must hold no key: put it into OPENAI_API_KEY.")
 
@@ -202,9 +233,27 @@ class GrpoRecipe(Recipe):
         return self.answers // (at_once * devices)
 
 
+@dataclass(frozen=True)
+class DpoRecipe(Recipe):
+    """The settings of training on corrections. A row is a pair: the accepted text, and the one it corrects."""
+
+    beta: float = _about("weight of the distance to the model that the run began with", 0.1)
+    loss: str = _about("sigmoid (the usual one), hinge or ipo", "sigmoid")
+    sft_weight: float = _about("weight of learning the accepted text as such, too; 0: only the pair", 0.0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.beta < float("inf") or not 0 <= self.sft_weight < float("inf"):
+            raise BadRecipe("beta must be above 0, and sft_weight 0 or more.")
+        if self.loss not in PAIR_LOSSES:
+            raise BadRecipe(f"loss must be {', '.join(PAIR_LOSSES)}, not {self.loss!r}.")
+
+
 FIELDS = {each.name: each for each in dataclasses.fields(Recipe)}
 GRPO_FIELDS = {each.name: each for each in dataclasses.fields(GrpoRecipe)}
-_HINTS = typing.get_type_hints(GrpoRecipe)
+DPO_FIELDS = {each.name: each for each in dataclasses.fields(DpoRecipe)}
+_KINDS = {"grpo": (GrpoRecipe, GRPO_FIELDS), "dpo": (DpoRecipe, DPO_FIELDS)}
+_HINTS = typing.get_type_hints(DpoRecipe) | typing.get_type_hints(GrpoRecipe)
 
 
 def _kinds(name: str) -> tuple[type, ...]:
@@ -255,8 +304,8 @@ def _texts(name: str, value) -> tuple[str, ...]:
 
 
 def make(**values) -> Recipe:
-    """A Recipe (of stage grpo: a GrpoRecipe) from loose values; BadRecipe for an unknown name or a wrong type."""
-    kind, fields = (GrpoRecipe, GRPO_FIELDS) if values.get("stage") == "grpo" else (Recipe, FIELDS)
+    """A Recipe (of its stage's class) from loose values; BadRecipe for an unknown name or a wrong type."""
+    kind, fields = _KINDS.get(values.get("stage"), (Recipe, FIELDS))
     for name in values:
         if name not in fields:
             raise BadRecipe(f"{name!r} is no setting of a recipe; there are {', '.join(fields)}.")
@@ -282,15 +331,15 @@ def load(path: str | Path, **overrides) -> Recipe:
         raise BadRecipe(f"{path}: {error}") from None
 
 
-def add_flags(parser: argparse.ArgumentParser, fields: typing.Iterable[str] = FIELDS) -> None:
+def add_flags(parser: argparse.ArgumentParser, fields: typing.Mapping = FIELDS) -> None:
     """Give `parser` --config and one flag for every one of `fields` (those of Recipe)."""
     parser.add_argument("--config", metavar="YAML", required=True, help="the recipe, see training/recipes/")
     group = parser.add_argument_group("settings, laid over the recipe's")
-    for name in fields:
-        text = GRPO_FIELDS[name].metadata["help"]
+    for name, field_ in fields.items():
+        text = field_.metadata["help"]
         group.add_argument(f"--{name}", default=argparse.SUPPRESS, metavar="VALUE", help=text)
 
 
 def from_flags(args: argparse.Namespace) -> Recipe:
     """The recipe that `args` (of a parser with add_flags) asks for."""
-    return load(args.config, **{name: value for name, value in vars(args).items() if name in GRPO_FIELDS})
+    return load(args.config, **{name: value for name, value in vars(args).items() if name in _HINTS})

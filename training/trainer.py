@@ -6,10 +6,12 @@ Heavy: import it when a run begins. A stage mixes `HouseTrainer` into a trainer 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow
@@ -17,7 +19,17 @@ from datasets import Dataset
 from transformers import TrainerCallback
 
 from training.balance import EpochOrder
-from training.checkpoint import card, declare, save_processor_files
+from training.checkpoint import (
+    base_folder,
+    card,
+    declare,
+    open_network,
+    open_processor,
+    pixel_budget,
+    resumable,
+    save_processor_files,
+)
+from training.command import devices
 from training.rates import check_learning_rates, describe_rates, module_kind, parameter_groups
 from training.recipe import BadRecipe, Recipe
 
@@ -81,11 +93,20 @@ class HouseTrainer:
     `order` is the sampler of a recipe that balances its tasks, None for one that draws each row once.
     """
 
-    def __init__(self, recipe: Recipe, base: Path, pixels, rows, *args, keep: int = 0, **kwargs):
-        self.recipe, self.base, self.pixels = recipe, base, pixels
+    def __init__(self, recipe: Recipe, start: Start, rows, *args, keep: int = 0, **kwargs):
+        self.recipe, self.base, self.pixels = recipe, start.base, start.pixels
         self.order = EpochOrder(tasks_of(rows), recipe.seed) if recipe.balance else None
         lazy = LazyRows(rows, keep)
-        super().__init__(*args, train_dataset=lazy, callbacks=[CheckRates(recipe), TellEpoch(lazy)], **kwargs)
+        super().__init__(
+            *args,
+            model=start.network,
+            args=start.arguments,
+            processing_class=start.processor,
+            peft_config=lora(start.network, recipe),
+            train_dataset=lazy,
+            callbacks=[CheckRates(recipe), TellEpoch(lazy)],
+            **kwargs,
+        )
 
     @property
     def is_lora(self) -> bool:
@@ -139,11 +160,97 @@ def freeze(network, recipe: Recipe) -> None:
         parameter.requires_grad_(recipe.learning_rates()[module_kind(name)] > 0)
 
 
-def train(
-    trainer: HouseTrainer, start_from: Path | None, model, output: Path, count: int, quiet: bool
-) -> Path:
-    """Train, and leave a whole checkpoint in `output`: weights, processor, card, log, and tinyrs.json last."""
-    recipe = trainer.recipe
+def lora(network, recipe: Recipe):
+    """A LoRA on the linear layers of the language model, by name: "all-linear" would take the vision tower too.
+
+    None where the recipe trains every weight.
+    """
+    import torch
+    from peft import LoraConfig
+
+    if not recipe.lora_rank:
+        return None
+    head = network.get_output_embeddings()
+    names = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head and module_kind(name) == "language"
+    ]
+    return LoraConfig(
+        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, lora_dropout=0.0, target_modules=names
+    )
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with: where from, under which arguments, and from which checkpoint it goes on."""
+
+    model: str | Path
+    base: Path
+    output: Path
+    pixels: tuple[int, int]
+    arguments: object
+    start_from: Path | None
+    processor: object
+    network: object
+
+
+def begin(config, recipe: Recipe, rows: Sequence[dict], model: str | Path, output: Path, **settings) -> Start:
+    """Open what is trained, under TRL's arguments `config` with the recipe's values and `settings` over them.
+
+    Raises BadRecipe where the recipe, the folder or the rows make no sense.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if not len(rows):
+        raise BadRecipe("There are no rows to train on.")
+    if recipe.lora_rank and any(
+        os.environ.get(f"ACCELERATE_USE_{name}") == "true" for name in ("FSDP", "DEEPSPEED")
+    ):
+        raise BadRecipe("A LoRA is merged at the end, which needs whole weights: train it without FSDP or ZeRO.")
+    output, base = Path(output), base_folder(model)
+    pixels = pixel_budget(base, recipe)
+    # Before the network is opened: under ZeRO-3 it is cut into parts while it is read.
+    arguments = config(**{**_common(recipe, output), **settings})
+    start_from = resumable(output, recipe, rows, base)
+    processor, network = open_processor(base, pixels), open_network(base, recipe.attn_implementation)
+    freeze(network, recipe)
+    return Start(model, base, output, pixels, arguments, start_from, processor, network)
+
+
+def _common(recipe: Recipe, output: Path) -> dict:
+    """The arguments that all of TRL's trainers share."""
+    import torch
+
+    return {
+        "output_dir": str(output),
+        "remove_unused_columns": False,
+        "per_device_train_batch_size": min(recipe.per_device_batch_size, recipe.batch_size),
+        "gradient_accumulation_steps": recipe.accumulation(devices()),
+        "num_train_epochs": recipe.num_train_epochs,
+        "max_steps": recipe.max_steps,
+        "learning_rate": max(recipe.learning_rates().values()),
+        "lr_scheduler_type": recipe.lr_scheduler,
+        "warmup_steps": recipe.warmup,
+        "weight_decay": recipe.weight_decay,
+        "adam_beta2": recipe.adam_beta2,
+        "max_grad_norm": recipe.max_grad_norm,
+        "bf16": recipe.bf16,
+        "use_cpu": not torch.accelerator.is_available(),  # or bf16 is refused on a machine without a GPU
+        "activation_checkpointing": recipe.gradient_checkpointing,
+        "dataloader_num_workers": recipe.num_workers,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "logging_steps": recipe.logging_steps,
+        "save_strategy": "steps" if recipe.save_steps else "no",
+        "save_steps": recipe.save_steps or 500,
+        "save_total_limit": recipe.save_total_limit,
+        "report_to": recipe.report_to,
+        "seed": recipe.seed,
+    }
+
+
+def train(trainer: HouseTrainer, start: Start, rows: Sequence[dict], quiet: bool) -> Path:
+    """Train, and leave a whole checkpoint: weights, processor, card, log, and tinyrs.json last."""
+    recipe, output, start_from = trainer.recipe, start.output, start.start_from
     if not quiet and trainer.is_world_process_zero():
         print(describe_rates(trainer.model, recipe), file=sys.stderr)
         if start_from:
@@ -162,10 +269,10 @@ def train(
         log = [line for line in trainer.state.log_history if "loss" in line]
         measured = {
             "steps": trainer.state.global_step,
-            "rows": count,
+            "rows": len(rows),
             "seconds": round(time.monotonic() - started),
         }
-        (output / "README.md").write_text(card(recipe, model, output.name, measured, log), encoding="utf-8")
+        (output / "README.md").write_text(card(recipe, start.model, output.name, measured, log), encoding="utf-8")
         (output / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
         declare(trainer.base, output, recipe, trainer.pixels)
     return output
