@@ -160,7 +160,9 @@ def train_place(
         optimiser.step()
         told = {"answers": out.loss.item(), "token": own.item(), "numbers": _said(out.logits, inputs, tokens)}
         told |= {"unseen": blind.item(), "unsought": lost.item()}
-        told |= {name: each.mean().item() for name, each in (("object", objects), ("what", what)) if len(each)}
+        told |= {
+            name: each.mean().item() for name, each in (("object", objects), ("what", what)) if len(each)
+        }
         running = {name: 0.95 * running.get(name, value) + 0.05 * value for name, value in told.items()} | {
             name: value for name, value in running.items() if name not in told
         }

@@ -40,7 +40,9 @@ class VariedRows:
             "presence": [k for k in known if k.complete],
             "published": [k for k in known if k.questions],
         }
-        self.real = {name: [k for k in fitting if k.source != "drawn"] for name, fitting in self.fitting.items()}
+        self.real = {
+            name: [k for k in fitting if k.source != "drawn"] for name, fitting in self.fitting.items()
+        }
         self.mixture = {name: share for name, share in mixture.items() if self.fitting[name]}
 
     def __len__(self) -> int:

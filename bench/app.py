@@ -1,0 +1,166 @@
+"""How long does a visitor wait: for the page, for the first words, for both answers?
+
+    python -m bench.app [--questions 8] [--json]
+
+Starts `python app.py` on a free port as `make demo` does, opens it in Chromium, and asks about pictures of the scene
+generator that no build has drawn. Every time is taken in the page, from the click to the words. Needs what
+requirements-dev.txt installs and a chromium on the PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+QUESTIONS = (
+    "Identify the location of the {name}.",
+    "Is there {name} in the image?",
+    "Describe the image.",
+    "Classify the image within one of the given classes: airport, beach, farmland, forest, harbor, river.",
+)
+ASK = """async () => {
+    const start = performance.now(), seen = {};
+    const read = (side) => document.querySelector(`#card-${side} .card`);
+    document.querySelector('#ask').click();
+    // The answers of the question before are still there until the first event.
+    await new Promise((done) => { const look = () => {
+        const now = performance.now() - start;
+        for (const side of ['a', 'b']) {
+            const card = read(side), state = card && card.dataset.state;
+            if (state !== 'done' && !seen[side]) seen[side] = {};
+            if (!seen[side]) continue;
+            if (!seen[side].words && card && card.innerText.trim() && card.querySelector('.answer, .reasoning'))
+                seen[side].words = now;
+            if (!seen[side].done && state === 'done') seen[side].done = now;
+        }
+        if (seen.a && seen.b && seen.a.done && seen.b.done) done(); else requestAnimationFrame(look);
+    }; look(); });
+    return seen;
+}"""
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(url: str, process: subprocess.Popen, seconds: float = 120) -> None:
+    """Return when `url` answers; raise RuntimeError where the app ended or never answered."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"app.py ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"app.py did not answer within {seconds:.0f} s")
+
+
+def measure(questions: int) -> dict:
+    """Seconds: `page_up`, and medians and maxima of `first_words` (TinyRS), `a_done` and `b_done` (TinyRS-R1)."""
+    from PIL import Image
+    from playwright.sync_api import sync_playwright
+
+    from training.pocket.scenes import draw
+
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"TINYRS_DATA": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
+        started = time.monotonic()
+        app = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_for(f"http://127.0.0.1:{port}/", app)
+            up = time.monotonic() - started
+            with sync_playwright() as playwright:
+                path = shutil.which("chromium") or shutil.which("google-chrome")
+                browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+                times = [
+                    ask(browser, port, draw(3_000_000 + i), i, Path(folder), Image) for i in range(questions)
+                ]
+                browser.close()
+        finally:
+            app.terminate()
+            app.wait(30)
+    found = {"questions": questions, "page_up": up}
+    # The first question also waits for the weights.
+    found["first_question"] = {"first_words": times[0]["a"]["words"], "b_done": times[0]["b"]["done"]}
+    for name, side, moment in (
+        ("first_words", "a", "words"),
+        ("a_done", "a", "done"),
+        ("b_done", "b", "done"),
+    ):
+        values = [each[side][moment] for each in times[1:]]
+        found[name] = {"median": statistics.median(values), "max": max(values)}
+    return found
+
+
+def ask(browser, port: int, scene, number: int, folder: Path, image) -> dict:
+    """One visitor, one picture, one question: {"a": {"words", "done"}, "b": {...}} in seconds."""
+    file = folder / f"scene{number}.png"
+    image.fromarray(scene.pixels).save(file)
+    page = browser.new_page(viewport={"width": 1280, "height": 860})
+    page.set_default_timeout(120_000)
+    page.goto(f"http://127.0.0.1:{port}/")
+    page.locator("input[type=file]").first.set_input_files(file)
+    page.locator("#viewer .stage img").wait_for()
+    name = f"the {scene.boxes[0].label}" if scene.boxes else "the road"
+    page.locator("#question textarea").fill(QUESTIONS[number % len(QUESTIONS)].format(name=name))
+    seen = page.evaluate(ASK)
+    page.close()
+    return {
+        side: {moment: value / 1000 for moment, value in moments.items()} for side, moments in seen.items()
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.app", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--questions", type=int, default=8, help="how many are asked, one visitor each")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args(arguments)
+    if args.questions < 2:
+        print("Ask at least 2 questions: the first one also waits for the weights.", file=sys.stderr)
+        return 2
+    found = measure(args.questions)
+    if args.json:
+        print(json.dumps(found))
+        return 0
+    print(f"page up after                   {found['page_up']:6.2f} s")
+    first = found["first_question"]
+    print(f"first question, first words     {first['first_words']:6.2f} s, R1 done {first['b_done']:.2f} s")
+    for key, label in (
+        ("first_words", "first words of TinyRS"),
+        ("a_done", "TinyRS done"),
+        ("b_done", "TinyRS-R1 done"),
+    ):
+        told = found[key]
+        print(
+            f"{label:31} {told['median']:6.2f} s median, {told['max']:.2f} s at most (n = {args.questions - 1})"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
