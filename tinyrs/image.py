@@ -6,6 +6,7 @@ note for each thing that was done to the pixels.
 
     picture = open_picture("harbour.tif")
     picture.image, picture.notes, picture.geo
+    picture = open_picture("scene.tif", View(window=(8000, 2000, 1024, 1024)))   # tinyrs/view.py
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +27,15 @@ from PIL.WebPImagePlugin import WebPImageFile
 from . import raster
 from .config import Config
 from .containers import DAMAGED, BadImage, Contents, check_shape, check_size, unpack
-from .raster import GeoReference
+from .raster import GeoReference, Scan
+from .view import IDENTITY, Affine, View, compose
 
-__all__ = ["BadImage", "GeoReference", "Picture", "open_picture"]
+__all__ = ["BadImage", "GeoReference", "Picture", "View", "open_picture"]
 
 log = logging.getLogger(__name__)
+
+MAX_SCENE_BYTES = 16 * 2**30
+"""Largest TIFF that is read by windows from the disk, bytes."""
 
 # The classes, not Image.open(): that one asks every format that Pillow knows, and warns about large pictures
 # through the process-wide list of warnings instead of refusing them.
@@ -55,6 +61,9 @@ class Picture:
     format  "PNG", "JPEG", "WEBP", "GIF" or "TIFF"
     notes   one plain sentence for each thing that was done to the pixels
     geo     where it lies on the Earth, None when the file does not say
+    file_size  width and height of the file as it is stored, in pixels; (0, 0) when nobody said
+    to_file    where a point of the picture, in its pixels, lies in the file, in the file's pixels: they differ
+               where the picture was turned upright, is a part of the scene, or was thinned out
     """
 
     image: Image.Image
@@ -62,6 +71,8 @@ class Picture:
     format: str
     notes: tuple[str, ...] = ()
     geo: GeoReference | None = None
+    file_size: tuple[int, int] = (0, 0)
+    to_file: Affine = IDENTITY
 
     @property
     def width(self) -> int:
@@ -74,23 +85,60 @@ class Picture:
         return self.image.height
 
 
-def open_picture(source: str | Path | bytes) -> Picture:
+def open_picture(source: str | Path | bytes, view: View | None = None) -> Picture:
     """Open a file, or the bytes of one. Limits are those of `config.Config()`.
+
+    With a `view`, bands, stretch and window of a TIFF are those, and a TIFF file that is too large for an upload
+    is read from the disk by windows (up to MAX_SCENE_BYTES); other formats take only the default view.
 
     Raises BadImage, and nothing else, for whatever cannot be taken. Safe to call from several threads.
     """
     limits = Config()
+    if view is not None and not isinstance(source, bytes) and _is_large_tiff(source, limits.max_bytes):
+        return _open_large(Path(source), limits.max_pixels, view)
     data = source if isinstance(source, bytes) else _read(source, limits.max_bytes)
     _check_bytes(len(data), limits.max_bytes)
     contents = unpack(data)
+    return _open(contents, contents.data, hashlib.sha256(data).hexdigest(), limits.max_pixels, view)
+
+
+def _open(contents: Contents, source: bytes | Path, sha256: str, max_pixels: int, view) -> Picture:
     try:
-        image, notes, geo = _decode(contents, limits.max_pixels)
+        scan = _decode(contents, source, max_pixels, view or View())
     except BadImage:
         raise
     except Exception as error:  # decoders raise dozens of kinds on damaged bytes, MemoryError among them
-        log.info("A picture of %d bytes was refused: %s", len(data), error)
+        log.info("A picture of format %s was refused: %s", contents.format, error)
         raise BadImage(DAMAGED) from error
-    return Picture(image, hashlib.sha256(data).hexdigest(), contents.format, tuple(notes), geo)
+    return Picture(
+        scan.image, sha256, contents.format, tuple(scan.notes), scan.geo, scan.file_size, scan.to_file
+    )
+
+
+def _is_large_tiff(path: str | Path, max_bytes: int) -> bool:
+    try:
+        path = Path(path)
+        if not path.is_file() or path.stat().st_size <= max_bytes:
+            return False
+        with path.open("rb") as file:
+            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    except (OSError, ValueError):
+        return False  # _read() says what is wrong
+
+
+def _open_large(path: Path, max_pixels: int, view: View) -> Picture:
+    digest = hashlib.sha256()
+    try:
+        _check_bytes(path.stat().st_size, MAX_SCENE_BYTES)
+        with path.open("rb") as file:
+            # Only the directories are looked at through the map: pages that were touched count as memory.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                contents = unpack(data)
+            while block := file.read(2**22):
+                digest.update(block)
+    except OSError as error:
+        raise BadImage("The file cannot be read.") from error
+    return _open(contents, path, digest.hexdigest(), max_pixels, view)
 
 
 def _read(path: str | Path, max_bytes: int) -> bytes:
@@ -112,26 +160,44 @@ def _check_bytes(size: int, max_bytes: int) -> None:
         raise BadImage(f"The file has {size / 2**20:.1f} MiB; at most {max_bytes / 2**20:.6g} MiB are taken.")
 
 
-def _decode(contents: Contents, max_pixels: int) -> tuple[Image.Image, list[str], GeoReference | None]:
-    geo = None
+def _decode(contents: Contents, source: bytes | Path, max_pixels: int, view: View) -> Scan:
     if contents.format == "TIFF":
-        image, notes, geo = raster.read(contents.data, "GTiff", max_pixels)
+        scan = raster.read(source, "GTiff", max_pixels, view)
+    elif view != View():
+        raise BadImage("Bands, stretch and window can be chosen for TIFF pictures only.")
     elif contents.depth == 16:  # Pillow would drop the lower 8 bits of colours
-        image, notes, _ = raster.read(contents.data, "PNG", max_pixels)
+        scan = raster.read(source, "PNG", max_pixels)
     else:
-        image, notes = _DECODERS[contents.format](io.BytesIO(contents.data)), []
+        image = _DECODERS[contents.format](io.BytesIO(source))
         check_shape(*image.size)
         check_size(*image.size, max_pixels)
         image.load()
+        scan = Scan(image, [], None, image.size, IDENTITY)
+    image, notes, geo, to_file = scan.image, scan.notes, scan.geo, scan.to_file
     if contents.frames > 1:
         notes.append(f"Only the first of {contents.frames} frames is shown.")
     image = _to_rgb(image, notes)
     # GIS programs leave this tag alone, and a transform counts the rows as they are stored.
     if contents.orientation in _UPRIGHT and not geo:
+        to_file = compose(to_file, _back(contents.orientation, *image.size))
         image = image.transpose(_UPRIGHT[contents.orientation])
         notes.append("Turned upright, as the file asks for.")
     image.info.clear()  # where and by whom it was taken is in there, and would be saved with the pixels
-    return image, notes, geo
+    return Scan(image, notes, geo, scan.file_size, to_file)
+
+
+def _back(orientation: int, width: int, height: int) -> Affine:
+    """From the upright picture to the one of `width` x `height` that was turned."""
+    w, h = float(width), float(height)
+    return {
+        2: (-1.0, 0.0, w, 0.0, 1.0, 0.0),
+        3: (-1.0, 0.0, w, 0.0, -1.0, h),
+        4: (1.0, 0.0, 0.0, 0.0, -1.0, h),
+        5: (0.0, 1.0, 0.0, 1.0, 0.0, 0.0),
+        6: (0.0, 1.0, 0.0, -1.0, 0.0, h),
+        7: (0.0, -1.0, w, -1.0, 0.0, h),
+        8: (0.0, -1.0, w, 1.0, 0.0, 0.0),
+    }[orientation]
 
 
 def _to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
