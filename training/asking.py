@@ -8,7 +8,7 @@ A run has a folder:
     answers-spare.jsonl     answers to rows that a later, smaller --limit left out
     costs*.jsonl            what each batch took: {"answers", "tokens", "seconds", "peak_mib"}
 
-Processes share nothing but the folder: `accelerate launch` (or anything else that sets RANK and WORLD_SIZE)
+Processes share nothing but the folder: `accelerate launch`, torchrun or whatever else sets RANK and WORLD_SIZE
 gives each every n-th row, and whoever is last puts the answers together. None waits for another.
 """
 
@@ -19,6 +19,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -246,12 +247,17 @@ def _gather(out: Path, rows: Sequence[int]) -> list[dict] | None:
 
 
 def _put(path: Path, lines: Sequence[dict]) -> None:
-    whole = path.with_name(f"{path.name}.{os.getpid()}.part")
+    whole = _beside(path)
     with open(whole, "w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         file.flush()
         os.fsync(file.fileno())
     whole.replace(path)
+
+
+def _beside(path: Path) -> Path:
+    """Where to write what `path` will be: a name that no other process takes, on no other machine."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
 
 
 @contextmanager
@@ -334,7 +340,7 @@ def claim(out: Path, identity: dict, data: Path, kind: str, box_scale: Scale, im
                 raise BadData(
                     f"{out / ANSWERS} is there, and nothing says whose answers these are: give another --out."
                 )
-            whole = path.with_name(f"{RUN}.{os.getpid()}.part")
+            whole = _beside(path)
             whole.write_text(json.dumps({**mine, "images": str(images)}, indent=1) + "\n", encoding="utf-8")
             try:
                 os.link(whole, path)  # whole or not at all, and never over that of another process

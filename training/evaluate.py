@@ -10,8 +10,8 @@ the model, writes OUT/answers.jsonl as it goes, and OUT/scores.json at the end (
 is in it); killed, it goes on where it stopped. The second does that for all twelve benchmarks of the paper,
 each in OUT/<model>-<its content>/<benchmark>. The third scores answers of any program in the published
 output layout: lines of {filename, size, query, answer, pred, type}. The last sets results side by side, and
-beside the paper's. `accelerate launch -m training.evaluate ...` splits the work over processes, and several
---model http://... over servers of the same model.
+beside the paper's. `accelerate launch --multi_gpu -m training.evaluate ...`, or torchrun, splits the work over
+processes, and several --model http://... over servers of the same model.
 """
 
 from __future__ import annotations
