@@ -31,6 +31,7 @@ COMMANDS = (
     "annotate stats",
     "annotate backup",
     "annotate restore",
+    "training.splits",
     "training.sft",
     "training.grpo",
     "training.evaluate",
@@ -39,6 +40,7 @@ COMMANDS = (
     "training.pocket",
     "training.pocket.scenes",
     "bench.pocket",
+    "bench.leaks",
     "dev.docs",
 )
 

@@ -71,9 +71,9 @@ def test_the_stages_that_the_paper_balances_are_balanced():
 
     on = {path.stem for path in (ROOT / "training" / "recipes").glob("*.yaml") if load(path).balance}
     assert on == {"2_sft", "3_cot_sft"}
-    # A run from before this setting can be resumed.
-    older = {name: value for name, value in make().trajectory().items() if name != "balance"}
-    assert make().continues(older) and not make(balance=True).continues(older)
+    # A run from before this setting goes on, but not as another.
+    before = {name: value for name, value in make().trajectory().items() if name != "balance"}
+    assert make().continues(before) and not make(balance=True).continues(before)
 
 
 class Uneven(Told):

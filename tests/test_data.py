@@ -186,7 +186,36 @@ def test_the_summary_counts_what_would_be_trained(export, untrained):
         "  grounding": "2",
         "  vqa": "2",
         "  with reasoning": "4",
-        "pictures": "4",
+        "  word for word the same": "0",
     }
-    assert "2, on a scale of 1000" in text and "6 of 2 rows" in text
+    assert "balance           off" in text and "pictures          4, none missing" in text
+    assert "boxes             2, trained on a scale of 1000" in text and "6 of 2 rows" in text
     assert f"longest row       {max(map(sum, measured))} tokens" in text
+
+
+def test_the_summary_tells_the_balance_the_copies_and_the_declared_scale_of_a_hand_counted_set(tmp_path, untrained):
+    Image.new("RGB", (120, 90)).save(tmp_path / "a.png")
+    asked = [("{VQA} Is a road present?", "no")] * 8 + [("{VG} the ship", "[[0.1,0.2,0.3,0.4]]")]
+    rows = [
+        {"image": "a.png", "conversations": [{"from": "human", "value": f"<image>{q}"}, {"from": "gpt", "value": a}]}
+        for q, a in asked
+    ]
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps(rows))
+    rows = Rows(read(path, box_scale=1))
+    recipe = Recipe(balance=True, data=str(path), box_scale="1", batch_size=3)
+    text = summary(rows, lengths(rows, open_processor(untrained, (112 * 112, 280 * 280))), recipe)
+    # 8 rows of weight 1 and 1 of weight 5 are 13 parts: 9 x 8/13 = 5.5 and 9 x 5/13 = 3.5; the epoch stays at 9.
+    assert "  vqa             6 (weight 1)" in text and "  grounding       3 (weight 5)" in text
+    assert "word for word the same  7" in text and "pictures          1, none missing" in text
+    assert "1, declared as 0 to 1, trained on a scale of 1000" in text and "3 of 3 rows" in text
+
+
+def test_all_rows_whose_pictures_are_missing_are_told_at_once(tmp_path):
+    turns = [{"from": "human", "value": "<image>{VQA} Q?"}, {"from": "gpt", "value": "a"}]
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps([{"image": f"{number}.png", "conversations": turns} for number in range(8)]))
+    with pytest.raises(BadData) as caught:
+        read(path)
+    assert "the pictures of 8 rows cannot be used: row 1: there is no file '0.png'; row 2" in str(caught.value)
+    assert str(caught.value).endswith("row 5: there is no file '4.png', and 3 more.")

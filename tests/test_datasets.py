@@ -11,6 +11,7 @@ from tinyrs.datasets import (
     nwpu_scenes,
     phrases,
     read_aid,
+    read_dior_rsvg,
     read_evaluation,
     read_nwpu,
     read_rsvqa,
@@ -411,3 +412,74 @@ def test_rsvqa_with_a_hole_is_refused(rsvqa):
 def test_a_missing_folder_is_one_sentence(read, tmp_path):
     with pytest.raises(BadData, match="There is no folder"):
         read(tmp_path / "nowhere")
+
+
+# ---- DIOR-RSVG
+
+OBJECT = (
+    "<object><name>ship</name><bndbox><xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax><ymax>{3}</ymax></bndbox>"
+    "<description>{4}</description></object>"
+)
+
+
+def voc(folder, number, *objects, size=(400, 200), name=None):
+    """One annotation file of DIOR-RSVG and its picture."""
+    draw(folder / "JPEGImages" / f"{number:05}.jpg", size)
+    (folder / "Annotations").mkdir(exist_ok=True)
+    sides = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
+    told = f"<annotation><filename>{name or f'{number:05}.jpg'}</filename>{sides}"
+    path = folder / "Annotations" / f"{number:05}.xml"
+    path.write_text(told + "".join(OBJECT.format(*each) for each in objects) + "</annotation>")
+    return path
+
+
+def test_dior_rsvg_becomes_grounding_examples(tmp_path):
+    voc(tmp_path, 2, (0, 0, 400, 200, "The  only field."))
+    voc(tmp_path, 1, (40, 20, 200, 100, "A ship"), (50, 10, 100, 60, "The ship on the left"))
+    first, second, third = read_dior_rsvg(tmp_path)
+    # Width and height differ: a swap would show.
+    assert (first.answer, first.boxes[0].corners()) == ("[[100,100,500,500]]", [100, 100, 500, 500])
+    assert (first.question.text, first.question.task) == ("Identify the location of a ship.", Task.GROUNDING)
+    assert (first.size, first.picture.name, second.picture.name) == ((400, 200), "00001.jpg", "00001.jpg")
+    assert third.question.text == "Identify the location of the only field."
+
+
+def test_a_split_of_dior_rsvg_counts_objects_over_all_files(tmp_path):
+    voc(tmp_path, 1, (40, 20, 200, 100, "a"), (50, 10, 100, 60, "b"))
+    voc(tmp_path, 2, (0, 0, 400, 200, "c"))
+    (tmp_path / "test.txt").write_text("1\n2\n")
+    (tmp_path / "val.txt").write_text("3\n0\n")
+    (tmp_path / "train.txt").write_text("x\n")
+    assert [e.question.text[-2] for e in read_dior_rsvg(tmp_path, "test")] == ["b", "c"]
+    for split, words in (("val", "names object 3, and there are 3"), ("train", "whole number"), ("no", "no file")):
+        with pytest.raises(BadData, match=words):
+            read_dior_rsvg(tmp_path, split)
+
+
+@pytest.mark.parametrize(
+    ("objects", "more", "words"),
+    [
+        ([(40, 20, 401, 100, "a")], {}, "00001.xml, object 1: .*outside"),
+        ([(40, 20, 20, 100, "a")], {}, "00001.xml, object 1: .*wrong way round"),
+        ([(40, 20, 60, 100, " ")], {}, "no description or no box"),
+        ([(40, 20, "", 100, "a")], {}, "no description or no box"),
+        ([(40, 20, "x", 100, "a")], {}, "00001.xml, object 1: "),
+        ([(40, 20, 60, 100, "a")], {"name": "../x.jpg"}, "leads out of the folder"),
+        ([(40, 20, 60, 100, "a")], {"name": "none.jpg"}, "there is no file"),
+        ([], {}, "no described objects"),
+    ],
+)
+def test_an_ill_formed_annotation_is_refused_by_name(tmp_path, objects, more, words):
+    voc(tmp_path, 1, *objects, **more)
+    with pytest.raises(BadData, match=words):
+        read_dior_rsvg(tmp_path)
+
+
+def test_an_annotation_that_swells_is_refused(tmp_path):
+    path = voc(tmp_path, 1, (40, 20, 60, 100, "a"))
+    path.write_text('<!DOCTYPE x [<!ENTITY a "aaaa">]>' + path.read_text())
+    with pytest.raises(BadData, match="declares a document type"):
+        read_dior_rsvg(tmp_path)
+    path.write_text("<annotation>")
+    with pytest.raises(BadData, match="00001.xml cannot be used"):
+        read_dior_rsvg(tmp_path)

@@ -93,3 +93,16 @@ def test_a_batch_is_dealt_in_equal_parts_or_refused():
 def test_modules_without_a_rate_follow_the_language_model():
     recipe = Recipe(learning_rate=1e-5, vision_learning_rate=0.0)
     assert recipe.learning_rates() == {"language": 1e-5, "vision": 0.0, "merger": 1e-5}
+
+
+def test_benchmarks_are_a_list_in_yaml_and_words_between_commas_as_a_flag(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("benchmarks: [a.json, b c.json]\n")
+    assert load(path).benchmarks == ("a.json", "b c.json") and Recipe().benchmarks == ()
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    for text, expected in (("c.json, d.json", ("c.json", "d.json")), ("none", ())):
+        assert from_flags(parser.parse_args(["--config", str(path), "--benchmarks", text])).benchmarks == expected
+    for wrong in (5, [1], {"a": 1}, None):
+        with pytest.raises(BadRecipe, match="benchmarks must be a list of texts"):
+            make(benchmarks=wrong)

@@ -22,6 +22,7 @@ from tinyrs.example import BOX_SCALE, Example
 from tinyrs.paths import PathRefused, inside
 from tinyrs.prompt import messages, target
 from tinyrs.strictjson import BadData, load_json
+from training.balance import table
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
@@ -45,15 +46,54 @@ def read(
         return _read_export(path, needs_reasoning)
     if path.parent.joinpath(MANIFEST).is_file() and not image_dir:
         return _read_export(path.parent, needs_reasoning)
-    examples = read_vhm(
-        path, Path(image_dir) if image_dir else None, box_scale, needs_reasoning=needs_reasoning
-    )
+    told = beside(path)
+    if not image_dir and isinstance(told.get("images"), str):
+        image_dir = path.parent / told["images"]
+    if box_scale is None:
+        box_scale = scale_of(told.get("box_scale"))
+    folder = Path(image_dir) if image_dir else path.parent
+    try:
+        examples = read_vhm(path, folder, box_scale, needs_reasoning=needs_reasoning)
+    except BadData as error:
+        raise _all_missing(path, folder) or error from None
     for picture in dict.fromkeys(example.picture for example in examples):
         try:
             picture_size(picture)
         except ValueError as error:
             raise BadData(f"{path}: {error}.") from None
     return examples
+
+
+def beside(path: Path) -> dict:
+    """What `x.manifest.json` beside the file x.json says of it, once its checksum is found right; {} without one."""
+    manifest = path.with_suffix(f".{MANIFEST}")
+    if not path.is_file() or not manifest.is_file():
+        return {}
+    told = load_json(manifest)
+    digests = told.get("files") if isinstance(told, dict) else None
+    if not isinstance(digests, dict) or path.name not in digests:
+        raise BadData(f'{manifest} must list {path.name} in "files" with its sha256.')
+    if digests[path.name] != _sha256(path):
+        raise BadData(f"{path} is not the file that {manifest.name} describes: its checksum differs.")
+    return told
+
+
+def _all_missing(path: Path, folder: Path) -> BadData | None:
+    """One sentence for all rows whose picture is not there, if there are several of them: told one at a time, a
+    folder that was copied by half would take a hundred runs to mend."""
+    lost, rows = [], load_json(path)
+    for number, row in enumerate(rows if isinstance(rows, list) else [], 1):
+        if not isinstance(row, dict):
+            continue
+        name = row.get("image")
+        try:
+            inside(folder, name[0] if isinstance(name, list) and name else name)
+        except PathRefused as error:
+            lost.append(f"row {number}: {error}")
+    if len(lost) < 2:
+        return None
+    more = f", and {len(lost) - 5:,} more" if len(lost) > 5 else ""
+    return BadData(f"{path}: the pictures of {len(lost):,} rows cannot be used: {'; '.join(lost[:5])}{more}.")
 
 
 def _read_export(folder: Path, needs_reasoning: bool) -> list[Example]:
@@ -202,7 +242,7 @@ def lengths(rows: Rows, processor) -> list[tuple[int, int]]:
 
 
 def summary(rows: Rows, measured: Sequence[tuple[int, int]], recipe: Recipe) -> str:
-    """What a run would train on, as lines for a person."""
+    """What a run would train on, as lines for a person. All pictures were found when the rows were read."""
     examples = rows.examples
     tasks = Counter(example.question.task.value for example in examples)
     pictures = len({example.picture for example in examples})
@@ -215,14 +255,29 @@ def summary(rows: Rows, measured: Sequence[tuple[int, int]], recipe: Recipe) -> 
     lines += [(f"  {task}", f"{count:,}") for task, count in sorted(tasks.items())]
     lines += [
         ("  with reasoning", f"{sum(bool(example.reasoning) for example in examples):,}"),
-        ("pictures", f"{pictures:,}"),
+        ("  word for word the same", f"{len(examples) - len(set(examples)):,}"),
+        *table(rows.tasks, recipe.balance),
+        ("pictures", f"{pictures:,}, none missing"),
         ("text tokens", _spread([text for text, _ in measured])),
         ("visual tokens", _spread([visual for _, visual in measured])),
         ("longest row", f"{totals[longest]:,} tokens, row {longest + 1} ({examples[longest].picture.name})"),
-        ("boxes", f"{sum(len(example.boxes) for example in examples):,}, on a scale of {BOX_SCALE}"),
+        ("boxes", f"{sum(len(example.boxes) for example in examples):,}, {_scale_told(recipe)}"),
         ("steps", f"{steps:,} of {recipe.batch_size} rows"),
     ]
-    return "\n".join(f"{name:18}{value}" for name, value in lines)
+    return "\n".join(f"{name:18}{value}" if len(name) < 18 else f"{name}  {value}" for name, value in lines)
+
+
+def _scale_told(recipe: Recipe) -> str:
+    """What boxes run to in the source, and in what is trained."""
+    declared = recipe.box_scale
+    if declared is None and recipe.data:
+        path = Path(recipe.data)
+        declared = beside(path).get("box_scale")
+        manifest = (path if path.is_dir() else path.parent) / MANIFEST
+        if declared is None and manifest.is_file():
+            declared = load_json(manifest).get("box_scale")
+    source = "" if declared is None else f"declared as 0 to {declared}, "
+    return f"{source}trained on a scale of {BOX_SCALE}"
 
 
 def _spread(values: Sequence[int]) -> str:

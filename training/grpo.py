@@ -23,7 +23,6 @@ import math
 import sys
 import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +38,8 @@ from training.checkpoint import (
 )
 from training.command import check, devices, first, follow, wrote
 from training.judge import MAX_PIXELS, Judge
-from training.rates import describe_rates, module_kind
+from training.memory import describe as describe_memory
+from training.rates import describe_rates
 from training.recipe import GRPO_FIELDS, BadRecipe, GrpoRecipe
 from training.rewards import Reward, needs_judge
 
@@ -344,7 +344,9 @@ def _train(recipe: GrpoRecipe, dry_run: bool, unpack: Path) -> int:
     if dry_run:
         network = skeleton(base)
         print(describe_rates(network, recipe))
-        print(_memory(recipe, network))
+        text, visual = max(measured, key=sum)
+        at_once = min(recipe.per_device_batch_size, recipe.answers)
+        print(describe_memory(network, recipe, text + recipe.max_completion_length, visual, at_once))
         return 0
     if judged:
         _judge(recipe, Path(recipe.output_dir)).check()
@@ -401,22 +403,6 @@ def _costs(recipe: GrpoRecipe, examples: Sequence[Example], judged: Sequence[Exa
             )
         )
     return "\n".join(f"{name:18}{value}" for name, value in lines)
-
-
-def _memory(recipe: GrpoRecipe, network) -> str:
-    """Weights, gradients, Adam's two moments, and the model that the run began with; without activations."""
-    counts = Counter()
-    for name, parameter in network.named_parameters():
-        counts[module_kind(name)] += parameter.numel()
-    whole = sum(counts.values())
-    rates = recipe.learning_rates()
-    trained = sum(count for kind, count in counts.items() if rates[kind])
-    if recipe.lora_rank:
-        trained = whole // 50
-    size = 4 * whole + 12 * trained + (4 * whole if recipe.beta and not recipe.lora_rank else 0)
-    return (
-        f"{'memory':18}about {size / 2**30:.1f} GiB for weights, gradients and Adam, and activations on top"
-    )
 
 
 if __name__ == "__main__":

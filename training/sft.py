@@ -26,6 +26,7 @@ from training.checkpoint import (
     skeleton,
 )
 from training.command import check, follow, wrote
+from training.memory import describe as describe_memory
 from training.rates import describe_rates
 from training.recipe import FIELDS, BadRecipe, Recipe
 
@@ -143,7 +144,10 @@ def _command(recipe: Recipe, dry_run: bool) -> int:
         rows, measured = rows.only(kept), [measured[i] for i in kept]
     print(summary(rows, measured, recipe))
     if dry_run:
-        print(describe_rates(skeleton(base), recipe))
+        network, longest = skeleton(base), max(measured, key=sum)
+        print(describe_rates(network, recipe))
+        at_once = min(recipe.per_device_batch_size, recipe.batch_size)
+        print(describe_memory(network, recipe, *longest, at_once))
         return 0
     return wrote(run(recipe, rows, model=recipe.model, output=Path(recipe.output_dir)))
 
