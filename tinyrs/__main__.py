@@ -2,6 +2,7 @@
 
     python -m tinyrs ask harbour.jpg "How many ships are there?" --model pocket-r1
     python -m tinyrs ask harbour.jpg "Identify the location of the dock." --json --save-boxes boxes.png
+    python -m tinyrs ask scene.tif "Where is the ship?" --window 8000,2000,2048,2048 --tiles --save-geojson ship.geojson
     python -m tinyrs models
 
 What was asked for goes to stdout, everything else to stderr. Exit codes: 0 answered, 1 the model failed,
@@ -59,6 +60,45 @@ def parser() -> argparse.ArgumentParser:
         "--save-boxes", type=Path, metavar="FILE", help="also draw the boxes of the answer into FILE"
     )
     ask.add_argument(
+        "--save-geojson",
+        type=Path,
+        metavar="FILE",
+        help="also save the boxes in WGS84 (RFC 7946) as FILE, and beside it in the picture's own coordinates",
+    )
+    ask.add_argument(
+        "--save-coco", type=Path, metavar="FILE", help="also save the boxes in pixels, as COCO has them"
+    )
+    ask.add_argument(
+        "--save-csv", type=Path, metavar="FILE", help="also save the boxes as a table with a header"
+    )
+    ask.add_argument(
+        "--bands",
+        default="",
+        metavar="N,N,N",
+        help="bands of a TIFF shown as red, green and blue, counted from 1, or one for gray (default: the file's own)",
+    )
+    ask.add_argument(
+        "--stretch",
+        default="",
+        metavar="HOW",
+        help="auto (default: only what is not 8 bits, from its 2nd to its 98th percentile), minmax, none, "
+        "or two percentiles as in 1,99",
+    )
+    ask.add_argument(
+        "--window",
+        default="",
+        metavar="X,Y,W,H",
+        help="ask about a part of a TIFF only: column, row, width and height in pixels of the file",
+    )
+    ask.add_argument(
+        "--tiles",
+        action="store_true",
+        help="look for a thing in overlapping tiles, one by one, and merge the boxes; this changes the question",
+    )
+    ask.add_argument(
+        "--tile-side", type=_count, metavar="N", help="pixels of a tile's side (default: what the model sees)"
+    )
+    ask.add_argument(
         "--max-new-tokens", type=_count, metavar="N", help="longest answer (default: the model's own)"
     )
     ask.add_argument(
@@ -79,14 +119,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from tinyrs.engine import EngineFailure, EngineUnavailable
+    from tinyrs.geo import NoPlace
     from tinyrs.image import BadImage
     from tinyrs.models import UnknownModel
+    from tinyrs.tiles import BadTiles
 
     try:
         return _ask(args) if args.command == "ask" else _models(args)
-    except BadImage as error:
+    except (BadImage, NoPlace) as error:
         return _say(2, f"{args.picture}: {error}")
-    except (_Refused, UnknownModel, EngineUnavailable) as error:
+    except (_Refused, BadTiles, UnknownModel, EngineUnavailable) as error:
         return _say(2, error)
     except EngineFailure as error:
         return _say(1, error)
@@ -97,21 +139,47 @@ def _run(args: argparse.Namespace) -> int:
 def _ask(args: argparse.Namespace) -> int:
     from tinyrs.engine import Options, open_engine
     from tinyrs.example import Question
-    from tinyrs.image import open_picture
+    from tinyrs.geo import lonlat
+    from tinyrs.image import View, open_picture
     from tinyrs.models import resolve
-    from tinyrs.parse import parse
     from tinyrs.prompt import guess_task
+    from tinyrs.sight import seen
 
     if not args.question.strip():
         raise _Refused("The question is empty.")
-    if args.save_boxes is not None:
-        _check_target(args.save_boxes)
+    _check_target("--save-boxes", args.save_boxes, FORMATS)
+    _check_target("--save-geojson", args.save_geojson, (".geojson", ".json"))
+    _check_target("--save-coco", args.save_coco, (".json",))
+    _check_target("--save-csv", args.save_csv, (".csv",))
     spec = resolve(args.model)
-    picture = open_picture(args.picture)
+    picture = open_picture(args.picture, View.of(args.bands, args.stretch, args.window))
+    if args.save_geojson is not None:
+        lonlat(picture, [(0, 0)])  # refused before a model works for nothing
     task, labels = guess_task(args.question)
     question = Question(args.question, args.task or task, labels)
+    parts = _parts(args, picture, question, spec)
     engine = open_engine(spec)
+    if not args.json:
+        for note in picture.notes:
+            _say(0, note)
+    logging.getLogger("tinyrs").info("%s", seen(picture.width, picture.height, engine.spec).sentence)
     options = Options(args.max_new_tokens, args.temperature, args.seed)
+    if parts:
+        reply, answer = _ask_tiles(args, engine, picture, question, parts, options)
+    else:
+        reply, answer = _ask_once(args, engine, picture, question, options)
+    if args.json:
+        print(json.dumps(_as_json(engine.spec, reply, answer), ensure_ascii=False))
+    elif reply.truncated and not parts:
+        _say(0, f"The answer was cut off at {reply.tokens} tokens.")
+    _save_all(args, picture, question, engine.spec.name, answer.boxes)
+    return 0
+
+
+def _ask_once(args: argparse.Namespace, engine, picture, question, options):
+    """(reply, answer) about the whole picture; the text is printed as it comes."""
+    from tinyrs.parse import parse
+
     reply, shown = None, 0
     with closing(engine.stream(picture.image, question, options)) as replies:
         try:
@@ -130,13 +198,38 @@ def _ask(args: argparse.Namespace) -> int:
         truncated=reply.truncated,
         box_scale=spec.box_scale,
     )
-    if args.json:
-        print(json.dumps(_as_json(spec, reply, answer), ensure_ascii=False))
-    elif reply.truncated:
-        _say(0, f"The answer was cut off at {reply.tokens} tokens.")
-    if args.save_boxes is not None:
-        _save(picture.image, answer.boxes, args.save_boxes)
-    return 0
+    return reply, answer
+
+
+def _parts(args: argparse.Namespace, picture, question, spec) -> list:
+    """The tiles that are asked, [] for the whole picture at once."""
+    from tinyrs.tiles import check_question, tile_side, tiles
+
+    if not args.tiles:
+        if args.tile_side:
+            raise _Refused("--tile-side goes with --tiles.")
+        return []
+    check_question(question)
+    return tiles(picture.width, picture.height, args.tile_side or tile_side(spec))
+
+
+def _ask_tiles(args: argparse.Namespace, engine, picture, question, parts, options):
+    """(reply, answer) of all tiles together; how far it is goes to stderr."""
+    from tinyrs.engine import Reply
+    from tinyrs.tiles import WARNING, ground
+
+    _say(0, WARNING)
+    for step in ground(engine, picture.image, question, parts, options):
+        if not args.json and (step.done % 10 == 0 or step.done == step.of):
+            _say(0, f"{step.done} of {step.of} tiles, {len(step.answer.boxes)} boxes")
+    if not args.json:
+        print(step.answer.text or "No tile has a box.")
+        if step.truncated:
+            _say(0, f"The answers to {step.truncated} tiles were cut off.")
+    reply = Reply(
+        step.answer.text, step.tokens, seconds=step.seconds, finished=True, truncated=step.truncated > 0
+    )
+    return reply, step.answer
 
 
 def _as_json(spec, reply, answer) -> dict:
@@ -191,18 +284,34 @@ def _models(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_target(path: Path) -> None:
-    if path.suffix.lower() not in FORMATS:
-        raise _Refused(f"--save-boxes writes {', '.join(FORMATS)}, not {path.name!r}.")
+def _check_target(option: str, path: Path | None, endings: Sequence[str]) -> None:
+    if path is None:
+        return
+    if path.suffix.lower() not in endings:
+        raise _Refused(f"{option} writes {', '.join(endings)}, not {path.name!r}.")
     if not path.parent.is_dir():
         raise _Refused(f"There is no folder {path.parent} to save into.")
 
 
-def _save(image, boxes, path: Path) -> None:
-    from tinyrs.render import draw
+def _save_all(args: argparse.Namespace, picture, question, model: str, boxes) -> None:
+    """Write every file that was asked for."""
+    from tinyrs import geo
+    from tinyrs.render import draw, plain
 
+    name = plain(Path(args.picture).name)
+    about = {"picture": name, "question": plain(question.text), "model": plain(model)}
+    path = None
     try:
-        draw(image, {"A": boxes}).save(path)
+        if path := args.save_boxes:
+            draw(picture.image, {"A": boxes}).save(path)
+        if path := args.save_geojson:
+            second = geo.save_geojson(path, picture, boxes, about)
+            if not args.json:
+                _say(0, f"Saved {path} (WGS84) and {second} ({picture.geo.crs[:40]}).")
+        if path := args.save_coco:
+            geo.save_coco(path, picture, boxes, name)
+        if path := args.save_csv:
+            geo.save_csv(path, picture, boxes)
     except OSError:
         raise _Refused(f"{path} cannot be written.") from None
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
 import socket
 import threading
@@ -26,6 +25,7 @@ from PIL import Image
 from tinyrs.engine import EngineFailure, EngineUnavailable, Job, Options, Reply, conversation, ending, failure
 from tinyrs.example import Question
 from tinyrs.models import ModelSpec
+from tinyrs.sight import sent
 
 TIMEOUT = 120.0
 """Seconds to wait for the next word of a server, the first one included: it has a picture to read."""
@@ -239,11 +239,8 @@ def data_url(picture: Image.Image, max_pixels: int, kind: str = "PNG") -> str:
 
     `kind` "JPEG" loses a little and is a seventh of the size, which counts where there are a hundred thousand.
     """
-    width, height = picture.size
-    picture = picture.convert("RGB")
-    if width * height > max_pixels:
-        scale = math.sqrt(max_pixels / (width * height))
-        size = max(1, int(width * scale)), max(1, int(height * scale))
+    size, picture = sent(*picture.size, max_pixels), picture.convert("RGB")
+    if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BICUBIC)
     file = io.BytesIO()
     picture.save(file, kind, **({"compress_level": 1} if kind == "PNG" else {"quality": 90}))
