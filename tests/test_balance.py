@@ -4,13 +4,14 @@ import json
 from collections import Counter
 
 import pytest
+from PIL import Image
 
 from tests.test_grpo import Asked
 from tests.test_grpo import small as small_grpo
-from tests.test_sft import Stopped, Told
+from tests.test_sft import SMOKE, Stopped, Told
 from tests.test_sft import small as small_sft
 from training import grpo, sft
-from training.balance import CAP, EpochOrder, drawn, epoch_order, table, weights
+from training.balance import CAP, EpochOrder, drawn, drawn_share, epoch_order, table, weights
 from training.checkpoint import weights_digest
 from training.recipe import BadRecipe, load, make
 
@@ -59,6 +60,30 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     sampler.set_epoch(1)
     assert list(sampler) == list(sampler) == epoch_order(UNEVEN, 3, 1) != first
     assert list(again) == first != epoch_order(UNEVEN, 4, 0) and len(sampler) == 100
+
+
+def test_the_share_of_a_task_is_how_often_an_epoch_draws_its_rows():
+    assert drawn_share(UNEVEN, True) == {"grounding": 3.6, "vqa": 64 / 90}
+    assert drawn_share(UNEVEN, False) == {"grounding": 1, "vqa": 1}
+
+
+def test_the_dry_run_counts_the_judge_s_questions_after_balancing(tmp_path, untrained, capsys):
+    turns = [{"from": "human", "value": "<image>{VQA} Is a road present?"}, {"from": "gpt", "value": "no"}]
+    open_ended = [{"from": "human", "value": "<image>{IT} Describe the image in detail."}, turns[1]]
+    save_picture(tmp_path / "a.png")
+    rows = [{"image": "a.png", "conversations": told} for told in [turns] * 8 + [open_ended] * 2]
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps(rows))
+    args = ["--config", SMOKE.replace("smoke", "4_grpo_smoke"), "--model", str(untrained), "--data", str(path)]
+    args += ["--dry-run", "--judge_model", "gpt", "--max_steps=-1", "--num_train_epochs=3"]
+    for flags, questions in ([], 24), (["--balance", "true"], 60):
+        # 2 open-ended rows, or 8 and 8 of 16 parts and so 5 of 10 rows; 3 epochs, 4 answers
+        assert grpo.main([*args, *flags]) == 0
+        assert f"at most {questions} questions" in capsys.readouterr().out
+
+
+def save_picture(path):
+    Image.new("RGB", (120, 100), "grey").save(path)
 
 
 def test_the_table_says_what_is_drawn():

@@ -40,6 +40,12 @@ def drawn(tasks: Sequence[str], cap: float = CAP) -> dict[str, int]:
     return quota
 
 
+def drawn_share(tasks: Sequence[str], balance: bool, cap: float = CAP) -> dict[str, float]:
+    """How often an epoch draws a row of each task, on average: 1 where nothing is balanced."""
+    counts = Counter(tasks)
+    return {task: n / counts[task] for task, n in (drawn(tasks, cap) if balance else counts).items()}
+
+
 def epoch_order(tasks: Sequence[str], seed: int, epoch: int, cap: float = CAP) -> list[int]:
     """The rows (their places in `tasks`) that an epoch draws, shuffled.
 

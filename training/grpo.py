@@ -30,6 +30,7 @@ from tinyrs.datasets import scale_of
 from tinyrs.example import Example, Question, Task
 from tinyrs.parse import boxes
 from tinyrs.prompt import messages
+from training.balance import drawn_share
 from training.checkpoint import (
     base_folder,
     open_processor,
@@ -379,7 +380,7 @@ def _epochs(recipe: GrpoRecipe, count: int) -> float:
 
 
 def _costs(recipe: GrpoRecipe, examples: Sequence[Example], judged: Sequence[Example]) -> str:
-    epochs = _epochs(recipe, len(examples))
+    epochs, tasks = _epochs(recipe, len(examples)), [example.question.task.value for example in examples]
     answers = round(len(examples) * epochs * recipe.num_generations)
     lines = [
         (
@@ -390,7 +391,9 @@ def _costs(recipe: GrpoRecipe, examples: Sequence[Example], judged: Sequence[Exa
         ("rewards", f"{recipe.reward}, and {recipe.format_weight:g} for the form"),
     ]
     if judged:
-        calls = round(len(judged) * epochs * recipe.num_generations)
+        share = drawn_share(tasks, recipe.balance)
+        asked = sum(share[example.question.task.value] for example in judged)
+        calls = round(asked * epochs * recipe.num_generations)
         # A tile of 28 x 28 pixels is about a token; four letters are too.
         text = sum(len(e.question.text) + 2 * len(e.answer) for e in judged) / len(judged) / 4 + 220
         tokens = calls * (text + MAX_PIXELS / 28**2)

@@ -28,8 +28,9 @@ from tinyrs.datasets import evaluation_pictures
 from tinyrs.example import Example
 from tinyrs.strictjson import BadData
 
-NEAR = 56
-"""Bits of 256 that the hashes of one picture may differ in. Chosen by bench/leaks.py: unlike pairs begin at 71."""
+NEAR = 60
+"""Bits of 256 that the hashes of one picture may differ in. Of the 40 million pairs of AID, three are closer, and all three
+show the same place; the closest that does not is 64 apart (bench/leaks.py)."""
 
 FLAT = 2.0
 """A picture whose grey, at 32 x 32, varies by less than this (standard deviation, of 255) has no shape to compare."""

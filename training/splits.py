@@ -320,9 +320,10 @@ def _command(args: argparse.Namespace) -> int:
         tasks = ", ".join(f"{count:,} {task}" for task, count in manifest["tasks"].items())
         print(f"{name}: {len(rows):,} rows ({tasks}) on {len(manifest['pictures']):,} pictures")
         if name == THINK and manifest["with_reasoning"] < len(rows):
+            images = os.path.normpath(args.out / manifest["images"])
             print(
                 f"  {len(rows) - manifest['with_reasoning']:,} rows have no reasoning yet: python -m annotate generate "
-                f"--data {args.out / (INSTRUCT + '.json')} --images {args.out / manifest['images']} --out ..."
+                f"--data {args.out / INSTRUCT}.json --images {images} --out ..."
             )
     return 0
 
