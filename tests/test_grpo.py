@@ -19,10 +19,11 @@ from tinyrs.models import resolve
 from tinyrs.prompt import SYSTEM_THINKING, messages
 from training.checkpoint import open_network, open_processor, weights_digest
 from training.data import read
-from training.grpo import Prompts, main, run, see_once, truth
+from training.grpo import Prompts, _settings, main, run, truth
 from training.rates import module_kind
 from training.recipe import BadRecipe, GrpoRecipe, load, make
 from training.rewards import Reward
+from training.seeing import see_once
 
 RECIPES = ROOT / "training" / "recipes"
 SMOKE = str(RECIPES / "4_grpo_smoke.yaml")
@@ -122,6 +123,34 @@ def test_a_step_is_dealt_in_whole_groups_or_refused():
 def test_nonsense_is_refused(values, words):
     with pytest.raises(BadRecipe, match=words):
         small(**values)
+
+
+def test_answers_can_be_written_by_vllm_beside_the_trainer_or_by_a_server(tmp_path):
+    from trl import GRPOConfig
+
+    def chosen(**values):
+        settings = _settings(small(**values))
+        made = GRPOConfig(
+            output_dir=str(tmp_path), use_cpu=True, bf16=False, activation_checkpointing=False, **settings
+        )
+        return {name: getattr(made, name) for name in settings if "vllm" in name}
+
+    assert chosen() == {"use_vllm": False}
+    beside = chosen(rollouts="colocate", vllm_memory=0.4, vllm_tensor_parallel=2, max_row_tokens=100)
+    assert beside["use_vllm"] and beside["vllm_mode"] == "colocate"
+    assert (beside["vllm_gpu_memory_utilization"], beside["vllm_tensor_parallel_size"]) == (0.4, 2)
+    assert beside["vllm_max_model_length"] == 106  # prompt and answer
+    apart = chosen(rollouts="server", vllm_base_url="http://node-2:8000")
+    assert apart["vllm_mode"] == "server" and apart["vllm_server_base_url"] == "http://node-2:8000"
+    for values in ({"rollouts": "server"}, {"rollouts": "magic"}, {"rollouts": "colocate", "vllm_memory": 2}):
+        with pytest.raises(BadRecipe):
+            small(**values)
+
+
+def test_a_library_that_is_not_there_is_named_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BadRecipe, match="needs vllm, which is not installed"):
+        run(small(rollouts="colocate"), Asked(), model="x", output=tmp_path / "out")
 
 
 # ---- the command line, up to the first step

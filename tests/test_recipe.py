@@ -14,7 +14,7 @@ RECIPES = sorted((ROOT / "training" / "recipes").glob("*.yaml"))
 def test_every_recipe_of_the_project_loads(path):
     recipe = load(path)
     assert recipe.about
-    assert recipe.thinking == (recipe.stage in ("cot_sft", "grpo"))
+    assert recipe.thinking == (recipe.stage in ("cot_sft", "grpo", "dpo"))
     recipe.accumulation(1)
 
 
@@ -35,6 +35,16 @@ def test_flags_are_laid_over_the_file(tmp_path):
     flags = ["--config", str(path), "--learning_rate", "2e-5", "--bf16", "false", "--max_pixels", "none"]
     recipe = from_flags(parser.parse_args(flags))
     assert (recipe.learning_rate, recipe.bf16, recipe.max_pixels, recipe.stage) == (2e-5, False, None, "sft")
+
+
+def test_a_setting_that_is_younger_than_a_run_had_its_default_there():
+    older = make(stage="grpo", beta=0.1).trajectory()
+    del older["rollouts"], older["lora_rank"]
+    assert make(stage="grpo", beta=0.1).continues(older)
+    assert make(stage="grpo", beta=0.1, vllm_memory=0.5, save_steps=7).continues(older)
+    assert not make(stage="grpo", beta=0.2).continues(older)
+    assert not make(stage="grpo", beta=0.1, lora_rank=8).continues(older)
+    assert not make(stage="grpo", beta=0.1).continues({**older, "unknown": 1})
 
 
 def test_there_is_one_flag_for_each_field():
@@ -102,7 +112,10 @@ def test_benchmarks_are_a_list_in_yaml_and_words_between_commas_as_a_flag(tmp_pa
     parser = argparse.ArgumentParser()
     add_flags(parser)
     for text, expected in (("c.json, d.json", ("c.json", "d.json")), ("none", ())):
-        assert from_flags(parser.parse_args(["--config", str(path), "--benchmarks", text])).benchmarks == expected
+        assert (
+            from_flags(parser.parse_args(["--config", str(path), "--benchmarks", text])).benchmarks
+            == expected
+        )
     for wrong in (5, [1], {"a": 1}, None):
         with pytest.raises(BadRecipe, match="benchmarks must be a list of texts"):
             make(benchmarks=wrong)

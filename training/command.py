@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +72,12 @@ def check(recipe: Recipe, stages: Sequence[str], dry_run: bool) -> None:
         if not getattr(recipe, name):
             raise BadRecipe(f"--{name} is missing.")
     recipe.accumulation(devices())
+
+
+def need(library: str, setting: str) -> None:
+    """Raise BadRecipe where a setting wants a library that is not installed."""
+    if importlib.util.find_spec(library) is None:
+        raise BadRecipe(f"{setting} needs {library}, which is not installed: pip install {library}.")
 
 
 def wrote(output: object) -> int:

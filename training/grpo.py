@@ -16,13 +16,10 @@ which is told through `rows.set_epoch(epoch)` if that exists.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
 import json
 import math
 import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,12 +34,13 @@ from training.checkpoint import (
     pixel_budget,
     skeleton,
 )
-from training.command import check, devices, first, follow, wrote
+from training.command import check, devices, first, follow, need, wrote
 from training.judge import MAX_PIXELS, Judge
 from training.memory import describe as describe_memory
 from training.rates import describe_rates
 from training.recipe import GRPO_FIELDS, BadRecipe, GrpoRecipe
 from training.rewards import Reward, needs_judge
+from training.seeing import see_once
 
 COMPLETIONS = "completions.jsonl"
 
@@ -111,6 +109,23 @@ def _settings(recipe: GrpoRecipe) -> dict:
         "per_device_train_batch_size": recipe.answers // devices() // accumulation,
         "num_completions_to_print": 0,
         "log_completions": False,  # ours are lines of text, see COMPLETIONS
+        **_rollouts(recipe),
+    }
+
+
+def _rollouts(recipe: GrpoRecipe) -> dict:
+    """What writes the answers. vLLM's probabilities differ a little from the trainer's own, and TRL weighs each
+    answer by that; a run with vLLM can be resumed, but not to the bit."""
+    if recipe.rollouts == "transformers":
+        return {"use_vllm": False}
+    common = {"use_vllm": True, "vllm_mode": recipe.rollouts, "vllm_importance_sampling_correction": True}
+    if recipe.rollouts == "server":
+        return common | {"vllm_server_base_url": recipe.vllm_base_url}
+    longest = recipe.max_row_tokens and recipe.max_row_tokens + recipe.max_completion_length
+    return common | {
+        "vllm_gpu_memory_utilization": recipe.vllm_memory,
+        "vllm_tensor_parallel_size": recipe.vllm_tensor_parallel,
+        "vllm_max_model_length": longest,
     }
 
 
@@ -190,36 +205,6 @@ def _trainer_class():
     return Trainer
 
 
-def see_once(network) -> None:
-    """Make `network` look once at a picture that a batch holds several times: a group shares its picture.
-
-    For models of the Qwen-VL kind, which take all pictures of a batch in one row of patches; others stay as they are.
-    """
-    import torch
-
-    inner = network.base_model
-    look = getattr(inner, "get_image_features", None)
-    if look is None or not {"pixel_values", "image_grid_thw"} <= set(inspect.signature(look).parameters):
-        return
-
-    @functools.wraps(look)
-    def look_once(pixel_values, image_grid_thw=None, **kwargs):
-        grids = image_grid_thw.tolist()
-        pictures = pixel_values.split([math.prod(grid) for grid in grids])
-        sums = [picture.sum(1).tolist() for picture in pictures]
-        first: dict[tuple, int] = {}
-        which = []
-        for i, (grid, rows) in enumerate(zip(grids, sums, strict=True)):
-            at = first.setdefault((*grid, *rows), i)
-            which.append(at if torch.equal(pictures[at], pictures[i]) else i)
-        unique = sorted(set(which))
-        seen = look(torch.cat([pictures[i] for i in unique]), image_grid_thw[unique], **kwargs)
-        seen.pooler_output = tuple(seen.pooler_output[unique.index(at)] for at in which)
-        return seen
-
-    inner.get_image_features = look_once
-
-
 def _cut_table(output: Path, step: int) -> None:
     """Take the lines of later steps out of the table: they are about to be made again."""
     path = output / COMPLETIONS
@@ -244,6 +229,8 @@ def run(
         raise BadRecipe(
             f"There are {len(rows)} rows, and one step takes {recipe.batch_size}: lower batch_size."
         )
+    if recipe.rollouts != "transformers":
+        need("vllm", f"rollouts by {recipe.rollouts}")
     from trl import GRPOConfig
 
     from training.trainer import begin, train
@@ -262,14 +249,11 @@ def run(
         dialect=recipe.dialect,
         judge=_judge(recipe, start.output),
     )
-    with warnings.catch_warnings():
-        # TRL 1.16 and peft read a name that transformers 5.23 has given up.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        trainer = _trainer_class()(recipe, start, rows, keep=2 * recipe.batch_size, reward_funcs=[reward])
-        for each in (start.network, trainer.ref_model):
-            if each is not None:
-                see_once(each)
-        train(trainer, start, rows, quiet)
+    trainer = _trainer_class()(recipe, start, rows, keep=2 * recipe.batch_size, reward_funcs=[reward])
+    for each in (start.network, trainer.ref_model):
+        if each is not None:
+            see_once(each)
+    train(trainer, start, rows, quiet)
     if not quiet and trainer.is_world_process_zero() and reward.groups:
         share = reward.flat / reward.groups
         print(

@@ -5,10 +5,12 @@ Heavy: import it when a run begins. A stage mixes `HouseTrainer` into a trainer 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,9 +31,17 @@ from training.checkpoint import (
     resumable,
     save_processor_files,
 )
-from training.command import devices
+from training.command import devices, need
 from training.rates import check_learning_rates, describe_rates, module_kind, parameter_groups
 from training.recipe import BadRecipe, Recipe
+
+
+@contextlib.contextmanager
+def _old_names():
+    """TRL 1.16 and peft read a name that transformers 5.23 has given up."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
 
 
 class LazyRows(Dataset):
@@ -97,16 +107,17 @@ class HouseTrainer:
         self.recipe, self.base, self.pixels = recipe, start.base, start.pixels
         self.order = EpochOrder(tasks_of(rows), recipe.seed) if recipe.balance else None
         lazy = LazyRows(rows, keep)
-        super().__init__(
-            *args,
-            model=start.network,
-            args=start.arguments,
-            processing_class=start.processor,
-            peft_config=lora(start.network, recipe),
-            train_dataset=lazy,
-            callbacks=[CheckRates(recipe), TellEpoch(lazy)],
-            **kwargs,
-        )
+        with _old_names():
+            super().__init__(
+                *args,
+                model=start.network,
+                args=start.arguments,
+                processing_class=start.processor,
+                peft_config=lora(start.network, recipe),
+                train_dataset=lazy,
+                callbacks=[CheckRates(recipe), TellEpoch(lazy)],
+                **kwargs,
+            )
 
     @property
     def is_lora(self) -> bool:
@@ -207,6 +218,8 @@ def begin(config, recipe: Recipe, rows: Sequence[dict], model: str | Path, outpu
         os.environ.get(f"ACCELERATE_USE_{name}") == "true" for name in ("FSDP", "DEEPSPEED")
     ):
         raise BadRecipe("A LoRA is merged at the end, which needs whole weights: train it without FSDP or ZeRO.")
+    if recipe.report_to != "none":
+        need(recipe.report_to, f"report_to {recipe.report_to}")
     output, base = Path(output), base_folder(model)
     pixels = pixel_budget(base, recipe)
     # Before the network is opened: under ZeRO-3 it is cut into parts while it is read.
@@ -256,7 +269,8 @@ def train(trainer: HouseTrainer, start: Start, rows: Sequence[dict], quiet: bool
         if start_from:
             print(f"Going on from {start_from}.", file=sys.stderr)
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(start_from) if start_from else None)
+    with _old_names():
+        trainer.train(resume_from_checkpoint=str(start_from) if start_from else None)
     if trainer.is_lora:
         # What is asked is the model as a whole; the adapter alone stays beside it.
         if trainer.is_world_process_zero():
