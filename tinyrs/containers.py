@@ -255,7 +255,8 @@ def _tiff(data: bytes) -> Contents:
         elif kind == _ASCII or tag in _TEXTS:
             if not data[value : value + size].isascii():
                 foreign.append(slice(value, value + size))
-    if foreign:
+    # A file that is mapped and not held stays as it is: to change it, all of it would have to be copied.
+    if foreign and isinstance(data, bytes):
         # GDAL quotes such a text when it complains about it, and rasterio fails to read the complaint.
         readable = bytearray(data)
         for text in foreign:

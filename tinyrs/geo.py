@@ -36,6 +36,8 @@ OWN = ".own-crs"
 EARTH = 6_371_008.8
 """Mean radius, metres (IUGG)."""
 
+NOWHERE = "The picture lies where its coordinate system has no place on the Earth."
+
 Points = list[tuple[float, float]]
 
 
@@ -58,7 +60,6 @@ def places(picture: Picture, points: Sequence[tuple[float, float]], crs: str = "
 
     x comes first, which is the longitude in a system of degrees. Raises NoPlace.
     """
-    from rasterio.errors import RasterioError
     from rasterio.warp import transform
 
     if picture.geo is None:
@@ -70,13 +71,11 @@ def places(picture: Picture, points: Sequence[tuple[float, float]], crs: str = "
     if crs and found:
         try:
             xs, ys = transform(picture.geo.crs, crs, *map(list, zip(*found)))
-        except (RasterioError, ValueError) as error:
-            raise NoPlace(
-                "The picture's coordinate system cannot be turned into the one asked for."
-            ) from error
+        except Exception as error:  # rasterio has no public class for what PROJ complains about
+            raise NoPlace(NOWHERE) from error
         found = list(zip(xs, ys))
     if not all(math.isfinite(value) for point in found for value in point):
-        raise NoPlace("The picture lies where its coordinate system has no place on the Earth.")
+        raise NoPlace(NOWHERE)
     return found
 
 
