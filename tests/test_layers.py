@@ -19,7 +19,8 @@ PACKAGES = ("tinyrs", "annotate", "training")
 TIERS = {
     "tinyrs": 0,
     "tinyrs.example": 0,
-    **{f"tinyrs.{name}": 2 for name in ("datasets", "models", "engine", "local", "server", "render", "geo")},
+    **{f"tinyrs.{name}": 2 for name in ("datasets", "models", "engine", "render", "geo")},
+    **{f"tinyrs.{name}": 2 for name in ("local", "server", "tokens", "weights")},
     "tinyrs.compare": 3,
     "tinyrs.shown": 4,
     "tinyrs.__main__": 4,

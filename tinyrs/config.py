@@ -28,6 +28,8 @@ class Config:
     max_pixels      largest picture held in memory, pixels
     queue_size      visitors who may wait for an answer
     threads         CPU threads of a local model; 0 leaves it to torch
+    prefix_bytes    memory in which each local model keeps what it made of the last pictures; 0 keeps nothing
+    batch_tokens    tokens, padding included, that a local model reads at once where it answers many questions
     pair            names of the two models the page opens with
     """
 
@@ -36,6 +38,8 @@ class Config:
     max_pixels: int = field(default_factory=lambda: _number("TINYRS_MAX_PIXELS", 40_000_000))
     queue_size: int = field(default_factory=lambda: _number("TINYRS_QUEUE_SIZE", 20))
     threads: int = field(default_factory=lambda: _number("TINYRS_THREADS", 0))
+    prefix_bytes: int = field(default_factory=lambda: _number("TINYRS_PREFIX_BYTES", 256 * 2**20))
+    batch_tokens: int = field(default_factory=lambda: _number("TINYRS_BATCH_TOKENS", 16_384))
     pair: tuple[str, str] = field(
         default_factory=lambda: tuple(os.environ.get("TINYRS_PAIR", "pocket,pocket-r1").split(","))[:2]
     )

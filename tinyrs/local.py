@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from transformers import (
     AutoImageProcessor,
     AutoModelForImageTextToText,
     AutoProcessor,
+    DynamicCache,
     GenerationConfig,
     LogitsProcessor,
     StoppingCriteria,
@@ -30,14 +31,23 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from tinyrs.config import Config
-from tinyrs.engine import EngineFailure, EngineUnavailable, Job, Options, Reply, conversation, ending, failure
+from tinyrs.engine import EngineFailure, EngineUnavailable, Job, Options, Reply, conversation, failure
 from tinyrs.example import Question
-from tinyrs.models import SHIPPED, ModelSpec
+from tinyrs.models import ModelSpec
+from tinyrs.prefix import Prefixes, key_of
+from tinyrs.tokens import Row, plain
+from tinyrs.weights import folder_of
 
 log = logging.getLogger("tinyrs")
 
 SMALL = 2**30
 """Weights of fewer bytes than this are computed in float32 everywhere: small models are fast as it is."""
+
+FIXED_SIZE = 1024
+"""Tokens that a picture is taken for where the model makes all pictures one size (LLaVA: 576)."""
+
+PREFIXED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""The model types whose state after a picture is keys, values and one number, `rope_deltas`."""
 
 OUT_OF_MEMORY = "The model ran out of memory on this question; a smaller picture or a smaller model may do."
 FAILED = "The model stopped with an error; the log says why."
@@ -48,16 +58,23 @@ class LocalEngine:
 
     One question at a time: the model keeps the positions of the picture it last saw (`rope_deltas`), so a
     lock guards it. `spec.revision` is the commit that was loaded. Raises `EngineUnavailable`.
+
+    `stream` computes [system + picture] and the question after it in two steps, and keeps the first for the
+    next question (at most TINYRS_PREFIX_BYTES of them): an answer is bit for bit the same, kept or not.
+    `batch` answers in the order of length, as many at once as TINYRS_BATCH_TOKENS allow.
     """
 
     def __init__(self, spec: ModelSpec, device: str | None = None) -> None:
-        folder = _folder(spec)
+        folder = folder_of(spec)
         if not Path(spec.source).is_dir():
             spec = replace(spec, revision=folder.name)  # the hub's cache names a snapshot by its commit
         self.spec = spec
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if threads := Config().threads:
-            torch.set_num_threads(threads)
+        config = Config()
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.batch_tokens = config.batch_tokens
+        self.prefixes = Prefixes(config.prefix_bytes)
         error = None
         try:
             self.processor = load_processor(folder)
@@ -73,6 +90,10 @@ class LocalEngine:
                 f"{spec.name} has no chat template, so there is no way to put a question to it."
             )
         self._ends = _end_tokens(self.model, self.processor.tokenizer)
+        self._prefixed = _looks_back_only(self.model.config)
+        # transformers is about to rename it.
+        known = inspect.signature(self.model.forward).parameters
+        self._cache_word = "cache" if "cache" in known else "past_key_values"
         # What a checkpoint ships (the 2B one: top_k=1, T=0.01) would fill the gaps in what `generate` gets.
         self.model.generation_config = GenerationConfig(
             eos_token_id=sorted(self._ends), pad_token_id=self._pad
@@ -104,7 +125,12 @@ class LocalEngine:
     def batch(
         self, pairs: Sequence[tuple[Image.Image, Question]], options: Options = Options()
     ) -> list[Reply]:
-        return self._answer(pairs, options, threading.Event()) if pairs else []
+        replies: list[Reply] = [None] * len(pairs)
+        for rows in self._batches(pairs):
+            found = self._answer([pairs[row] for row in rows], options, threading.Event())
+            for row, reply in zip(rows, found, strict=True):
+                replies[row] = reply
+        return replies
 
     def close(self) -> None:
         """Stop what is running and let go of the weights."""
@@ -112,6 +138,7 @@ class LocalEngine:
             job.stop.set()
         if self._lock.acquire(timeout=10):
             self.model = None
+            self.prefixes.clear()
             self._lock.release()
 
     def _answer(
@@ -125,7 +152,7 @@ class LocalEngine:
         error = None
         with self._lock:
             rows = [
-                _Row(self.processor.tokenizer, self.spec, options, self._ends, time.perf_counter())
+                Row(self.processor.tokenizer, self.spec, options, self._ends, time.perf_counter())
                 for _ in pairs
             ]
             try:
@@ -138,19 +165,21 @@ class LocalEngine:
                 # On a CPU torch has no error class of its own for this.
                 full = isinstance(e, RuntimeError) and "allocate memory" in str(e)
                 error = failure(OUT_OF_MEMORY if full else FAILED, e)
-            if error is not None and self.device != "cpu":
-                torch.cuda.empty_cache()
+            if error is not None:
+                self.prefixes.clear()  # the next question may need the memory
+                if self.device != "cpu":
+                    torch.cuda.empty_cache()
         if error is not None:
             # Raised out here: inside `except` it would keep every tensor of the failed frames alive.
             raise error
         return [row.reply() for row in rows]
 
-    def _generate(self, pairs, options: Options, rows: list[_Row], stop: threading.Event, publish) -> None:
+    def _generate(self, pairs, options: Options, rows: list[Row], stop: threading.Event, publish) -> None:
         if stop.is_set():
             return
         if self.model is None:
             raise EngineFailure(f"{self.spec.name} was closed.")
-        inputs = self._inputs(pairs).to(self.device)
+        inputs = self._inputs(pairs)
         progress = _Progress(rows, inputs["input_ids"].shape[1], stop, publish)
         config = GenerationConfig(
             do_sample=False,
@@ -160,27 +189,105 @@ class LocalEngine:
         )
         sampler = [_Sampler(options.temperature, options.seed, len(pairs))] if options.temperature > 0 else []
         with torch.inference_mode():
+            streamed = publish is not None
+            inputs = self._after_picture(inputs) if streamed and self._prefixed else inputs.to(self.device)
+            if stop.is_set():
+                return
             self.model.generate(
                 **inputs, generation_config=config, stopping_criteria=[progress], logits_processor=sampler
             )
 
+    def _after_picture(self, inputs) -> dict:
+        """What `generate` needs to go on after the picture of `inputs` (one row), computed now or kept from before.
+
+        The picture's keys and values come with its `rope_deltas`: with those of another picture the model would
+        take every later token for one at another place, and say nothing.
+        """
+        ids = inputs["input_ids"]
+        end = int(inputs["mm_token_type_ids"][0].nonzero()[-1]) + 1
+        key = key_of(
+            self.spec.source,
+            str(self.spec.revision),
+            str(self.model.dtype),
+            ids[0, :end].numpy(),
+            inputs["image_grid_thw"].numpy(),
+            inputs["pixel_values"].numpy(),
+        )
+        kept = self.prefixes.get(key)
+        if kept is None:
+            kept = self._read_picture(inputs, end)
+            self.prefixes.put(key, kept, sum(tensor.nbytes for layer in kept[0] for tensor in layer))
+        layers, deltas = kept
+        self.model.model.rope_deltas = deltas.clone()
+        return {
+            "input_ids": ids.to(self.device),
+            "attention_mask": torch.ones_like(ids, device=self.device),
+            self._cache_word: DynamicCache(layers),  # copies: what is kept stays as it is
+        }
+
+    def _read_picture(self, inputs, end: int) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
+        """The keys and values of every layer (1, heads, end, size) after the first `end` tokens, and `rope_deltas`."""
+        model, cache = self.model.model, DynamicCache()
+        ids = inputs["input_ids"][:, :end].to(self.device)
+        model.rope_deltas = None
+        model(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            mm_token_type_ids=inputs["mm_token_type_ids"][:, :end].to(self.device),
+            pixel_values=inputs["pixel_values"].to(self.device),
+            image_grid_thw=inputs["image_grid_thw"].to(self.device),
+            use_cache=True,
+            **{self._cache_word: cache},
+        )
+        return [(layer.keys, layer.values) for layer in cache.layers], model.rope_deltas
+
+    def _batches(self, pairs: Sequence[tuple[Image.Image, Question]]) -> Iterator[list[int]]:
+        """The numbers of `pairs`, the longest first, in groups that are read at once.
+
+        Rows of like length need little padding, and a group's rows times its longest stay within `batch_tokens`.
+        The longest first: what is too large for the memory fails at once.
+        """
+        lengths = [self._length(*pair) for pair in pairs] if len(pairs) > 1 else [0] * len(pairs)
+        group: list[int] = []
+        for row in sorted(range(len(pairs)), key=lambda row: -lengths[row]):
+            if group and lengths[group[0]] * (len(group) + 1) > self.batch_tokens:
+                yield group
+                group = []
+            group.append(row)
+        if group:
+            yield group
+
+    def _length(self, picture: Image.Image, question: Question) -> int:
+        """How many tokens the model reads of this pair; about as many where all pictures are made one size."""
+        text = len(self.processor.tokenizer(self._prompt(question))["input_ids"])
+        images = self.processor.image_processor
+        if not self._by_area:
+            return text + FIXED_SIZE
+        limits = {"min_pixels": self.spec.min_pixels, "max_pixels": self.spec.max_pixels}
+        patches = images.get_number_of_image_patches(picture.height, picture.width, limits)
+        return text + patches // images.merge_size**2
+
+    @property
+    def _by_area(self) -> bool:
+        """Pictures are resized to an area (the Qwen family and its relatives), not to edges."""
+        images = self.processor.image_processor
+        return "longest_edge" in dict(images.size or {}) and hasattr(images, "merge_size")
+
+    def _prompt(self, question: Question) -> str:
+        return self.processor.apply_chat_template(
+            conversation(self.spec, plain(question, self.processor.tokenizer)),
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+
     def _inputs(self, pairs: Sequence[tuple[Image.Image, Question]]):
         """What the model reads: prompts with their pictures, padded on the left."""
         processor, tokenizer = self.processor, self.processor.tokenizer
-        texts = [
-            processor.apply_chat_template(
-                conversation(self.spec, _plain(question, tokenizer)),
-                add_generation_prompt=True,
-                tokenize=False,
-            )
-            for _, question in pairs
-        ]
+        texts = [self._prompt(question) for _, question in pairs]
         kwargs = {}
         if tokenizer.bos_token and texts[0].startswith(tokenizer.bos_token):
             kwargs["add_special_tokens"] = False  # the template wrote it already
-        if "longest_edge" in (size := dict(processor.image_processor.size or {})) and hasattr(
-            processor.image_processor, "merge_size"
-        ):  # the Qwen family and its relatives: areas, not edges
+        if self._by_area:
             size = {"shortest_edge": self.spec.min_pixels, "longest_edge": self.spec.max_pixels}
             kwargs["images_kwargs"] = {"size": size}
         return processor(
@@ -192,66 +299,10 @@ class LocalEngine:
         )
 
 
-@dataclass
-class _Row:
-    """One answer of a batch, token by token."""
-
-    tokenizer: object
-    spec: ModelSpec
-    options: Options
-    ends: frozenset[int]
-    started: float
-    ids: list[int] = field(default_factory=list)
-    text: str = ""
-    first: float | None = None
-    seconds: float = 0.0
-    done: bool = False
-    truncated: bool = False
-    _known: int = 0  # ids[:_known] are in `text`
-    _context: int = 0  # decoding starts here, so that the tokenizer sees what precedes a new token
-
-    @property
-    def budget(self) -> int:
-        return self.options.max_new_tokens or self.spec.max_new_tokens
-
-    def take(self, token: int) -> None:
-        """Add one token, and see whether the answer ends with it."""
-        self.seconds = time.perf_counter() - self.started
-        if self.first is None:
-            self.first = self.seconds
-        if token in self.ends:
-            self._read(all_of_it=True)
-            self.done = True
-            return
-        self.ids.append(token)
-        before = len(self.text)
-        self._read(all_of_it=len(self.ids) >= self.budget)
-        if (cut := ending(self.spec, self.text, self.options.stop, before)) is not None:
-            self.text, self.done = cut, True
-        elif len(self.ids) >= self.budget:
-            self.done = self.truncated = True
-
-    def _read(self, all_of_it: bool) -> None:
-        """Decode the newest tokens: a few of them, not all again, and no half characters until the end."""
-        old = self._decode(self.ids[self._context : self._known])
-        new = self._decode(self.ids[self._context :])
-        waiting = len(self.ids) - self._known
-        if new.endswith("\ufffd") and waiting < 8 and not all_of_it:  # a character has at most 4 bytes
-            return
-        self.text += new[len(old) :]
-        self._context, self._known = self._known, len(self.ids)
-
-    def _decode(self, ids: list[int]) -> str:
-        return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
-    def reply(self) -> Reply:
-        return Reply(self.text, len(self.ids), self.first, self.seconds, self.done, self.truncated)
-
-
 class _Progress(StoppingCriteria):
     """Reads every token as it is made, and ends each row where its answer ends, or all of them at `stop`."""
 
-    def __init__(self, rows: list[_Row], prompt: int, stop: threading.Event, publish) -> None:
+    def __init__(self, rows: list[Row], prompt: int, stop: threading.Event, publish) -> None:
         self.rows, self.seen, self.stop, self.publish = rows, prompt, stop, publish
 
     def __call__(self, input_ids, scores, **kwargs):
@@ -357,37 +408,10 @@ def _without_video(kind: type) -> type:
     return PictureProcessor
 
 
-def _folder(spec: ModelSpec) -> Path:
-    """The folder with the weights of `spec`, fetched from the hub if need be. Raises `EngineUnavailable`."""
-    folder = Path(spec.source)
-    if not folder.is_dir() and spec.name not in SHIPPED:
-        folder = _fetch(spec)
-    if any(folder.glob("*.safetensors")):
-        return folder
-    if spec.name in SHIPPED:
-        raise EngineUnavailable(
-            f"The weights of {spec.name} are not in {folder}; python -m training.pocket builds them."
-        )
-    if any(folder.glob("*.bin")):
-        raise EngineUnavailable(f"The weights of {spec.name} are not safetensors, and nothing else is read.")
-    raise EngineUnavailable(f"There are no weights (*.safetensors) in {folder}.")
-
-
-def _fetch(spec: ModelSpec) -> Path:
-    from huggingface_hub import snapshot_download
-
-    error = None
-    try:
-        # No code and no pickles: they are not even downloaded.
-        wanted = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
-        return Path(snapshot_download(spec.source, revision=spec.revision, allow_patterns=wanted))
-    except Exception as e:
-        error = failure(
-            f"{spec.name} is not on this machine, and {spec.source} could not be fetched from the hub.",
-            e,
-            EngineUnavailable,
-        )
-    raise error
+def _looks_back_only(config) -> bool:
+    """Whether the keys and values of a picture are all that a question after it needs, and all of them are kept."""
+    layers = getattr(config.get_text_config(), "layer_types", None) or ()
+    return config.model_type in PREFIXED and all(kind == "full_attention" for kind in layers)
 
 
 def _end_tokens(model, tokenizer) -> frozenset[int]:
@@ -395,19 +419,3 @@ def _end_tokens(model, tokenizer) -> frozenset[int]:
     for declared in (model.generation_config.eos_token_id, tokenizer.eos_token_id):
         ends.update(declared if isinstance(declared, list) else [declared])
     return frozenset(end for end in ends if end is not None)
-
-
-def _plain(question: Question, tokenizer) -> Question:
-    """`question` with every control token of this tokenizer broken by an invisible character.
-
-    `prompt.defuse` knows their usual form, `<...>`; a tokenizer may have others ("[INST]").
-    """
-    text = question.text
-    for token in _control_tokens(tokenizer):
-        text = text.replace(token, f"{token[0]}\u200b{token[1:]}")
-    return replace(question, text=text)
-
-
-def _control_tokens(tokenizer) -> set[str]:
-    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    return {token for token in added | set(tokenizer.all_special_tokens) if len(token) > 1}
