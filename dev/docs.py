@@ -40,6 +40,7 @@ COMMANDS = (
     "training.pocket",
     "training.pocket.scenes",
     "bench.pocket",
+    "bench.scene",
     "bench.leaks",
     "dev.docs",
 )

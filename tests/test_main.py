@@ -305,3 +305,88 @@ def test_help_names_every_option(capsys):
         "--temperature",
     ):
         assert option in out
+
+
+# --- scenes -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A GeoTIFF of five 16-bit bands, 200 x 120 pixels of 10 m."""
+    import numpy as np
+
+    from tests.test_image import UTM, tiff
+
+    bands = np.random.default_rng(0).integers(100, 4000, (5, 120, 200)).astype("uint16")
+    path = tmp_path / "scene.tif"
+    path.write_bytes(tiff(bands, **UTM))
+    return str(path)
+
+
+def test_boxes_are_saved_where_they_lie_on_the_earth(scene, tmp_path, capsys):
+    files = [tmp_path / name for name in ("a.geojson", "a.json", "a.csv")]
+    options = [
+        word
+        for pair in zip(("--save-geojson", "--save-coco", "--save-csv"), map(str, files))
+        for word in pair
+    ]
+    with loopback(says("[[500,500,1000,1000]]")) as server:
+        model = ["--model", f"{server.address}#m"]
+        assert main(["ask", scene, "Where?", "--window", "100,20,100,100", *model, *options]) == 0
+    err = capsys.readouterr().err
+    assert "Only a part is shown: 100 x 100 pixels from column 100, row 20" in err and "(WGS84)" in err
+    own = json.loads((tmp_path / "a.own-crs.geojson").read_text())
+    ring = own["features"][0]["geometry"]["coordinates"][0]
+    assert sorted(map(tuple, ring))[0] == (501_500, 4_998_800) and max(ring) == [502_000, 4_999_300]
+    assert own["features"][0]["properties"]["question"] == "Where?"
+    assert json.loads(files[1].read_text())["annotations"][0]["bbox"] == [150, 70, 50, 50]
+    assert files[2].read_text().count("\n") == 2
+    lon, lat = json.loads(files[0].read_text())["features"][0]["geometry"]["coordinates"][0][0]
+    assert 15 < lon < 15.1 and 45 < lat < 45.2
+
+
+def test_what_was_done_to_the_picture_is_said(scene, capsys):
+    with loopback(says("4")) as server:
+        model = ["--model", f"{server.address}#m"]
+        assert main(["ask", scene, "What?", "--bands", "5,3,1", "--stretch", "1,99", *model]) == 0
+        out, err = capsys.readouterr()
+        assert "Bands 5, 3 and 1" in err and "1st to its 99th percentile" in err and out == "4\n"
+        assert main(["ask", scene, "What?", "--bands", "5,3,1", "--json", *model]) == 0
+    out, err = capsys.readouterr()
+    assert set(json.loads(out)) == KEYS and err == ""
+
+
+def test_tiles_are_asked_one_by_one_with_a_warning(scene, capsys):
+    with loopback(says("[[0,0,500,500]]"), says("nothing")) as server:
+        command = ["ask", scene, "Where is the ship?", "--task", "grounding", "--tiles", "--tile-side", "120"]
+        assert main([*command, "--json", "--model", f"{server.address}#m"]) == 0
+        assert len(server.requests) == 2
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert set(found) == KEYS and found["boxes"] == [[0, 0, 300, 500]]
+    assert err.startswith("Tiles change the question") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--bands", "6"], "there is no band 6"),
+        (["--stretch", "hard"], "auto, minmax, none"),
+        (["--window", "150,0,100,100"], "200 x 120"),
+        (["--tiles"], "this question is of the task"),
+        (["--tile-side", "100"], "goes with --tiles"),
+        (["--tiles", "--task", "grounding", "--tile-side", "9"], "at least 28"),
+        (["--save-geojson", "boxes.shp"], ".geojson"),
+        (["--save-coco", "boxes.csv"], ".json"),
+        (["--save-csv", "no/such/folder/boxes.csv"], "There is no folder"),
+    ],
+)
+def test_scenes_cannot_be_asked_anything(capsys, scene, untrained, arguments, words):
+    assert words in refused(capsys, "ask", scene, "What?", "--model", str(untrained), *arguments)
+
+
+def test_a_picture_without_a_place_has_no_geojson(capsys, file, tmp_path, untrained):
+    target = tmp_path / "boxes.geojson"
+    arguments = ["ask", file, "Where?", "--model", str(untrained), "--save-geojson", str(target)]
+    assert "does not say where it lies on the Earth" in refused(capsys, *arguments)
+    assert not target.exists()
