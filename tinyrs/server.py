@@ -25,7 +25,7 @@ from PIL import Image
 from tinyrs.engine import EngineFailure, EngineUnavailable, Job, Options, Reply, conversation, ending, failure
 from tinyrs.example import Question
 from tinyrs.models import ModelSpec
-from tinyrs.sight import sent
+from tinyrs.sight import shrink
 
 TIMEOUT = 120.0
 """Seconds to wait for the next word of a server, the first one included: it has a picture to read."""
@@ -239,9 +239,7 @@ def data_url(picture: Image.Image, max_pixels: int, kind: str = "PNG") -> str:
 
     `kind` "JPEG" loses a little and is a seventh of the size, which counts where there are a hundred thousand.
     """
-    size, picture = sent(*picture.size, max_pixels), picture.convert("RGB")
-    if size != picture.size:
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
+    picture = shrink(picture.convert("RGB"), max_pixels)
     file = io.BytesIO()
     picture.save(file, kind, **({"compress_level": 1} if kind == "PNG" else {"quality": 90}))
     return f"data:image/{kind.lower()};base64," + base64.b64encode(file.getvalue()).decode()

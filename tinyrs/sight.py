@@ -10,9 +10,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PIL.Image import Resampling
+
 from .containers import MIN_SIDE as TOKEN_SIDE
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from .models import ModelSpec
 
 
@@ -68,8 +72,14 @@ def resized(width: int, height: int, min_pixels: int, max_pixels: int) -> tuple[
 
 
 def sent(width: int, height: int, max_pixels: int) -> tuple[int, int]:
-    """The size at which a picture is sent to a server: at most `max_pixels`."""
+    """The size at which a picture is sent to a server: a larger one than `max_pixels` in the size that the model's own
+    processor would bring it to, so that it is resized once and the model sees the pixels that it sees in this process."""
     if width * height <= max_pixels:
         return width, height
-    scale = math.sqrt(max_pixels / (width * height))
-    return max(1, int(width * scale)), max(1, int(height * scale))
+    return resized(width, height, 1, max_pixels)
+
+
+def shrink(image: Image, max_pixels: int) -> Image:
+    """`image` as it is sent to a server (see `sent`)."""
+    size = sent(*image.size, max_pixels)
+    return image if size == image.size else image.resize(size, Resampling.BICUBIC)
