@@ -20,17 +20,32 @@ from collections.abc import Iterator, Sequence
 CAP = 5
 """The largest weight, and the largest number of times that an epoch draws one row."""
 
+CORRECTED = ", corrected"
+"""Stands after the task of a row that people reviewed: such rows have a weight of their own on top."""
 
-def weights(counts: dict[str, int], cap: float = CAP) -> dict[str, float]:
+
+def weights(
+    counts: dict[str, int], cap: float = CAP, balance: bool = True, corrected: float = 1
+) -> dict[str, float]:
     """The weight of a row of each task, from the number of rows that each task has."""
-    most = max(counts.values(), default=0)
-    return {task: min(cap, most / count) for task, count in sorted(counts.items())}
+    whole = Counter()
+    for task, count in counts.items():
+        whole[task.removesuffix(CORRECTED)] += count
+    most = max(whole.values(), default=0)
+    return {
+        task: (min(cap, most / whole[task.removesuffix(CORRECTED)]) if balance else 1)
+        * (corrected if task.endswith(CORRECTED) else 1)
+        for task in sorted(counts)
+    }
 
 
-def drawn(tasks: Sequence[str], cap: float = CAP) -> dict[str, int]:
+def drawn(
+    tasks: Sequence[str], cap: float = CAP, balance: bool = True, corrected: float = 1
+) -> dict[str, int]:
     """How many rows of each task an epoch draws: in proportion to weight x rows, len(tasks) in all."""
     counts = Counter(tasks)
-    share = {task: weight * counts[task] for task, weight in weights(counts, cap).items()}
+    heavy = weights(counts, cap, balance, corrected)
+    share = {task: weight * counts[task] for task, weight in heavy.items()}
     whole = sum(share.values())
     exact = {task: len(tasks) * part / whole for task, part in share.items()}
     quota = {task: int(value) for task, value in exact.items()}
@@ -46,7 +61,14 @@ def drawn_share(tasks: Sequence[str], balance: bool, cap: float = CAP) -> dict[s
     return {task: n / counts[task] for task, n in (drawn(tasks, cap) if balance else counts).items()}
 
 
-def epoch_order(tasks: Sequence[str], seed: int, epoch: int, cap: float = CAP) -> list[int]:
+def epoch_order(
+    tasks: Sequence[str],
+    seed: int,
+    epoch: int,
+    cap: float = CAP,
+    balance: bool = True,
+    corrected: float = 1,
+) -> list[int]:
     """The rows (their places in `tasks`) that an epoch draws, shuffled.
 
     Within a task all rows come equally often, to within one: those that come once more than the others in this
@@ -56,7 +78,7 @@ def epoch_order(tasks: Sequence[str], seed: int, epoch: int, cap: float = CAP) -
     for index, task in enumerate(tasks):
         rows.setdefault(task, []).append(index)
     order = []
-    for task, quota in drawn(tasks, cap).items():
+    for task, quota in drawn(tasks, cap, balance, corrected).items():
         circle = rows[task]
         random.Random(f"{seed} {task}").shuffle(circle)
         times, rest = divmod(quota, len(circle))
@@ -67,10 +89,21 @@ def epoch_order(tasks: Sequence[str], seed: int, epoch: int, cap: float = CAP) -
 
 
 class EpochOrder:
-    """A sampler for a DataLoader: the places of the rows of one epoch, told by `set_epoch`."""
+    """A sampler for a DataLoader: the places of the rows of one epoch, told by `set_epoch`.
 
-    def __init__(self, tasks: Sequence[str], seed: int, cap: float = CAP):
-        self.tasks, self.seed, self.cap, self.epoch = list(tasks), seed, cap, 0
+    `balance` off leaves all tasks at weight 1; `corrected` is the weight of rows that people reviewed.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        seed: int,
+        cap: float = CAP,
+        balance: bool = True,
+        corrected: float = 1,
+    ):
+        self.tasks, self.seed, self.epoch = list(tasks), seed, 0
+        self.how = (cap, balance, corrected)
 
     def set_epoch(self, epoch: int) -> None:
         """The trainer says which epoch begins, also when it goes on in the middle of one."""
@@ -80,16 +113,20 @@ class EpochOrder:
         return len(self.tasks)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(epoch_order(self.tasks, self.seed, self.epoch, self.cap))
+        return iter(epoch_order(self.tasks, self.seed, self.epoch, *self.how))
 
 
-def table(tasks: Sequence[str], balance: bool, cap: float = CAP) -> list[tuple[str, str]]:
+def table(
+    tasks: Sequence[str], balance: bool, cap: float = CAP, corrected: float = 1
+) -> list[tuple[str, str]]:
     """What an epoch draws of each task, as (name, text) lines for a person."""
     counts = Counter(tasks)
-    if not balance:
+    if not balance and corrected == 1:
         return [("balance", "off: an epoch draws each row once")]
-    heavy = weights(counts, cap)
-    lines = [("balance", f"on: what an epoch draws, and the weight of a row (at most {cap:g})")]
+    heavy = weights(counts, cap, balance, corrected)
+    most = f" (at most {cap:g})" if balance else ", by review alone"
+    lines = [("balance", f"on: what an epoch draws, and the weight of a row{most}")]
     return lines + [
-        (f"  {task}", f"{count:,} (weight {heavy[task]:.3g})") for task, count in drawn(tasks, cap).items()
+        (f"  {task}", f"{count:,} (weight {heavy[task]:.3g})")
+        for task, count in drawn(tasks, cap, balance, corrected).items()
     ]

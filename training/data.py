@@ -256,7 +256,7 @@ def summary(rows: Rows, measured: Sequence[tuple[int, int]], recipe: Recipe) -> 
     lines += [
         ("  with reasoning", f"{sum(bool(example.reasoning) for example in examples):,}"),
         ("  word for word the same", f"{len(examples) - len(set(examples)):,}"),
-        *table(rows.tasks, recipe.balance),
+        *table(rows.tasks, recipe.balance, corrected=recipe.heavy),
         ("pictures", f"{pictures:,}, none missing"),
         ("text tokens", _spread([text for text, _ in measured])),
         ("visual tokens", _spread([visual for _, visual in measured])),

@@ -49,6 +49,10 @@ class Recipe:
         "what the data's boxes run to, where it does not say: 1000, 1, pixels ...", None
     )
     balance: bool = _about("draw rare tasks up to 5 times as often, see training/balance.py", False)
+    corrections: str | None = _about(
+        "an export of reviewed captions: mixed in, and what people refused is left out", None
+    )
+    corrections_weight: float = _about("how many times as often as other rows these are drawn", 1.0)
     benchmarks: tuple[str, ...] = _about(
         "evaluation files, by commas or as a list: refuse rows whose pictures are in one", ()
     )
@@ -110,6 +114,10 @@ class Recipe:
                 raise BadRecipe(f"{name} must be 0 or more, not {value}.")
         if not 0 <= self.lora_rank or self.lora_alpha < 1:
             raise BadRecipe("lora_rank must be 0 or more, and lora_alpha at least 1.")
+        if not 0 < self.corrections_weight <= 100:
+            raise BadRecipe(f"corrections_weight must be above 0 and at most 100, not {self.corrections_weight}.")
+        if self.corrections and self.stage in ("grpo", "dpo"):
+            raise BadRecipe(f"Stage {self.stage} takes an export as its data: corrections are mixed into sft.")
         if self.report_to not in TRACKERS:
             raise BadRecipe(f"report_to must be {', '.join(TRACKERS)}, not {self.report_to!r}.")
         if self.push_to_hub is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.push_to_hub, re.ASCII):
@@ -118,6 +126,11 @@ class Recipe:
             raise BadRecipe("Nothing would be trained: set num_train_epochs or max_steps above 0.")
         if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
             raise BadRecipe(f"min_pixels {self.min_pixels} is above max_pixels {self.max_pixels}.")
+
+    @property
+    def heavy(self) -> float:
+        """The weight of reviewed rows; 1 where none are mixed in."""
+        return self.corrections_weight if self.corrections else 1.0
 
     def accumulation(self, devices: int = 1) -> int:
         """How many small batches make one step on `devices` devices."""
@@ -141,6 +154,7 @@ class Recipe:
         """The settings that decide the weights: what a resumed run must share with the run it resumes."""
         neutral = {"about", "model", "data", "image_dir", "output_dir", "logging_steps", "save_steps"}
         neutral |= {"save_total_limit", "resume", "report_to", "push_to_hub", "num_workers", "max_new_tokens"}
+        neutral |= {"corrections"}  # the rows themselves are compared
         neutral |= {"completions", "judge_cache", "judge_price_in", "judge_price_out"}
         neutral |= {"judge_base_url", "judge_concurrency", "judge_timeout", "judge_retries", "benchmarks"}
         neutral |= {"vllm_base_url", "vllm_memory", "vllm_tensor_parallel"}

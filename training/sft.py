@@ -128,13 +128,19 @@ def _command(recipe: Recipe, dry_run: bool) -> int:
     from training.leaks import check as check_leaks
 
     examples = read(recipe.data, recipe.image_dir, scale_of(recipe.box_scale), recipe.thinking)
-    for caution in cautions(recipe.data):
-        print(f"Note: {caution}", file=sys.stderr)
-    check_leaks(examples, recipe.benchmarks)
+    rows = Rows(examples, recipe.dialect, recipe.thinking)
+    if recipe.corrections:
+        from training.corrections import mix
+
+        rows = mix(examples, recipe.corrections, recipe.dialect, recipe.thinking)
+        print(f"Mixed in: {rows.corrected:,} reviewed captions. Left out as refused or reviewed: {rows.left_out:,}.")
+    for path in filter(None, (recipe.data, recipe.corrections)):
+        for caution in cautions(path):
+            print(f"Note: {caution}", file=sys.stderr)
+    check_leaks(rows.examples, recipe.benchmarks)
     base = base_folder(recipe.model)
     pixels = pixel_budget(base, recipe)
     processor = open_processor(base, pixels)
-    rows = Rows(examples, recipe.dialect, recipe.thinking)
     measured = lengths(rows, processor)
     if recipe.max_row_tokens:
         kept = [i for i, length in enumerate(measured) if sum(length) <= recipe.max_row_tokens]

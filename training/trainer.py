@@ -105,7 +105,10 @@ class HouseTrainer:
 
     def __init__(self, recipe: Recipe, start: Start, rows, *args, keep: int = 0, **kwargs):
         self.recipe, self.base, self.pixels = recipe, start.base, start.pixels
-        self.order = EpochOrder(tasks_of(rows), recipe.seed) if recipe.balance else None
+        self.order = None
+        if recipe.balance or recipe.heavy != 1:
+            settings = {"balance": recipe.balance, "corrected": recipe.heavy}
+            self.order = EpochOrder(tasks_of(rows), recipe.seed, **settings)
         lazy = LazyRows(rows, keep)
         with _old_names():
             super().__init__(
