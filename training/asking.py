@@ -265,14 +265,15 @@ def _own_file(out: Path, part: Part) -> Iterator[TextIO]:
     """This process's file of answers, to append to; its alone, and without the end that a kill cut off."""
     with open(out / RUN, "a") as run, open(out / part.name("answers"), "a", encoding="utf-8") as file:
         # run.json stays the same file for ever, so it is the lock of the folder.
-        if not (_lock(run, alone=part.world == 1) and _lock(file)):
+        if not (lock(run, alone=part.world == 1) and lock(file)):
             raise BadData(f"Another process is writing into {out}: wait for it, or give another --out.")
         data = Path(file.name).read_bytes()
         file.truncate(data.rfind(b"\n") + 1)
         yield file
 
 
-def _lock(file: TextIO, alone: bool = True) -> bool:
+def lock(file: TextIO, alone: bool = True) -> bool:
+    """Hold `file` until it is closed, alone or with others; False where somebody else has it."""
     try:
         import fcntl
     except ImportError:  # Windows

@@ -55,7 +55,8 @@ def _model(model: str, key: str) -> str:
     return cell(model or "(unnamed)") + (f" ({key})" if key else "")
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown of cells that are ready to stand there."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -104,7 +105,7 @@ def _against_the_paper(rows: Sequence[dict]) -> str:
         ]
         body.append(line)
     note = "\n\n\\* Not the published number of rows, so not quite the published benchmark." if small else ""
-    return _grid(head, body) + note
+    return grid(head, body) + note
 
 
 def _averages(rows: Sequence[dict]) -> str:
@@ -119,7 +120,7 @@ def _averages(rows: Sequence[dict]) -> str:
         line += [_seconds(row["seconds_per_answer"]), str(row["peak_mib"] or "-")]
         body.append(line)
     about = "Macro is the mean over benchmarks, as in the paper; micro is over all answers."
-    return f"{about}\n\n{_grid(head, body)}"
+    return f"{about}\n\n{grid(head, body)}"
 
 
 def _table_1(told: dict, models: Sequence[tuple[str, str]]) -> str:
@@ -133,7 +134,7 @@ def _table_1(told: dict, models: Sequence[tuple[str, str]]) -> str:
         base = [percent(some["chance"]), percent(some["majority"])] if some else ["-", "-"]
         body.append([benchmark.title, *published, *base, *measured])
     head = ["benchmark", *(NAMES[system] for system in SYSTEMS), "chance", "majority"]
-    return _grid([*head, *(f"ours: {_model(*model)}" for model in models)], body)
+    return grid([*head, *(f"ours: {_model(*model)}" for model in models)], body)
 
 
 def _finer(row: dict) -> list[str]:
@@ -145,7 +146,7 @@ def _finer(row: dict) -> list[str]:
                 [cell(group), str(part["n"]), _with(part["strict"], part["strict_interval"])]
                 for group, part in row[what].items()
             ]
-            found.append(f"{name}, by {what[:-1]}:\n\n" + _grid([what[:-1], "n", "strict"], lines))
+            found.append(f"{name}, by {what[:-1]}:\n\n" + grid([what[:-1], "n", "strict"], lines))
     mistakes = [
         (count, true, said)
         for true, counts in (row.get("confusion") or {}).items()
@@ -155,5 +156,5 @@ def _finer(row: dict) -> list[str]:
     if mistakes:
         worst = sorted(mistakes, key=lambda each: (-each[0], each[1:]))[:5]
         lines = [[cell(true), cell(said), str(count)] for count, true, said in worst]
-        found.append(f"{name}, commonest mistakes:\n\n" + _grid(["true", "said", "times"], lines))
+        found.append(f"{name}, commonest mistakes:\n\n" + grid(["true", "said", "times"], lines))
     return found
