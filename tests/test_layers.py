@@ -23,13 +23,18 @@ TIERS = {
     **{f"tinyrs.{name}": 2 for name in ("local", "server", "tokens", "weights")},
     "tinyrs.compare": 3,
     "tinyrs.shown": 4,
-    "tinyrs.__main__": 4,
+    "tinyrs.chat": 3,
+    "tinyrs.serve": 4,
+    "tinyrs.deploy": 3,
+    "tinyrs.__main__": 5,
 }
 """Modules import from lower tiers, or beside themselves without a circle. The rest of tinyrs/ is tier 1."""
 
 HOMES = {
     "gradio": ("app", "annotate.screens"),
     "spaces": ("app",),
+    "uvicorn": ("tinyrs.serve",),
+    "starlette": ("tinyrs.serve", "app"),
     "torch": ("tinyrs.local", "training"),
     "transformers": ("tinyrs.local", "training"),
     "trl": ("training",),

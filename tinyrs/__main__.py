@@ -4,6 +4,8 @@
     python -m tinyrs ask harbour.jpg "Identify the location of the dock." --json --save-boxes boxes.png
     python -m tinyrs ask scene.tif "Where is the ship?" --window 8000,2000,2048,2048 --tiles --save-geojson ship.geojson
     python -m tinyrs models
+    python -m tinyrs serve --model pocket --port 8000
+    python -m tinyrs deploy --repo user/name --dry-run
 
 What was asked for goes to stdout, everything else to stderr. Exit codes: 0 answered, 1 the model failed,
 2 the question could not be put (one sentence says why), 130 stopped by Ctrl-C.
@@ -109,6 +111,25 @@ def parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models that have a name")
     models.add_argument("--json", action="store_true", help="print a JSON list")
     models.set_defaults(verbose=False)
+    serve = commands.add_parser("serve", help="answer behind an OpenAI-compatible address")
+    serve.add_argument(
+        "--model", default="pocket-r1", help="a name of the table, a folder or a hub id (default: %(default)s)"
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument(
+        "--port", type=_port, default=8000, metavar="N", help="port; 0 takes a free one (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--name", help="what callers call the model (default: its name, or the last part of its folder or id)"
+    )
+    serve.set_defaults(verbose=True)
+    deploy = commands.add_parser("deploy", help="upload the app to a Hugging Face Space")
+    deploy.add_argument("--repo", required=True, metavar="USER/NAME", help="the Space; made where there is none")
+    deploy.add_argument(
+        "--dry-run", action="store_true", help="list what would be uploaded, and ask nobody anything"
+    )
+    deploy.add_argument("--public", action="store_true", help="a new Space can be seen by everybody")
+    deploy.set_defaults(verbose=False)
     return top
 
 
@@ -125,7 +146,7 @@ def _run(args: argparse.Namespace) -> int:
     from tinyrs.tiles import BadTiles
 
     try:
-        return _ask(args) if args.command == "ask" else _models(args)
+        return {"ask": _ask, "models": _models, "serve": _serve, "deploy": _deploy}[args.command](args)
     except (BadImage, NoPlace) as error:
         return _say(2, f"{args.picture}: {error}")
     except (_Refused, BadTiles, UnknownModel, EngineUnavailable) as error:
@@ -316,6 +337,30 @@ def _save_all(args: argparse.Namespace, picture, question, model: str, boxes) ->
         raise _Refused(f"{path} cannot be written.") from None
 
 
+def _serve(args: argparse.Namespace) -> int:
+    from tinyrs.serve import CannotServe, serve
+
+    if args.name is not None and not args.name.strip():
+        raise _Refused("The name is empty.")
+    try:
+        serve(args.model, args.host, args.port, args.name)
+    except CannotServe as error:
+        raise _Refused(str(error)) from None
+    return 0
+
+
+def _deploy(args: argparse.Namespace) -> int:
+    from tinyrs.deploy import CannotDeploy, Failed, deploy
+
+    try:
+        deploy(args.repo, dry_run=args.dry_run, public=args.public)
+    except CannotDeploy as error:
+        raise _Refused(str(error)) from None
+    except Failed as error:
+        return _say(1, error)
+    return 0
+
+
 def _say(code: int, sentence: object) -> int:
     print(sentence, file=sys.stderr)
     return code
@@ -332,6 +377,12 @@ def _task(text: str) -> Task:
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 0 to 65535")
     return int(text)
 
 
