@@ -1,0 +1,136 @@
+"""Dockerfile and docker-compose.yml, held against the app that they start. Docker itself is not needed."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import shlex
+import subprocess
+from pathlib import PurePosixPath
+
+import httpx
+import pytest
+import yaml
+
+import app
+from tests.pages import close_pages, page, served
+from tinyrs.config import ROOT
+from tinyrs.deploy import FOLDERS
+from tinyrs.models import resolve
+
+LINES = re.sub(r"\\\n", " ", re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.M))
+STEPS = [tuple(line.split(None, 1)) for line in LINES.splitlines() if line.strip()]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+SERVERS = {name: service for name, service in SERVICES.items() if name != "app"}
+
+
+def steps(word: str) -> list[str]:
+    return [rest.strip() for step, rest in STEPS if step == word]
+
+
+def copied() -> list[str]:
+    """What the image takes from the checkout."""
+    return [source for line in steps("COPY") for source in shlex.split(line)[:-1]]
+
+
+def environment() -> dict[str, str]:
+    return dict(word.split("=", 1) for line in steps("ENV") for word in shlex.split(line))
+
+
+def health() -> tuple[int, str]:
+    """Port and path of the health check."""
+    found = re.search(r"http://127\.0\.0\.1:(\d+)(/[\w/]*)", steps("HEALTHCHECK")[0])
+    return int(found[1]), found[2]
+
+
+def test_every_step_is_one_that_docker_knows():
+    known = "FROM ARG RUN WORKDIR COPY ENV VOLUME USER EXPOSE HEALTHCHECK CMD".split()
+    assert {step for step, _ in STEPS} == set(known)
+    for line in (steps("CMD")[0], steps("HEALTHCHECK")[0].partition("CMD")[2]):
+        assert all(isinstance(word, str) for word in json.loads(line))
+
+
+def test_what_is_copied_is_in_the_repository_and_nothing_else_reaches_docker():
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
+    tracked = tracked.stdout.split("\0")
+    for source in copied():
+        assert any(path == source or path.startswith(f"{source}/") for path in tracked), source
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in ("#", "")]
+    assert rules[0] == "*" and {rule[1:] for rule in rules if rule[0] == "!"} == set(copied())
+    hidden = [rule.removeprefix("**/") for rule in rules[1:] if rule[0] != "!"]
+    for secret in (".env", ".git", "__pycache__"):
+        assert any(fnmatch.fnmatch(secret, rule) for rule in hidden), secret
+
+
+def test_the_image_has_what_the_app_imports_and_reads():
+    assert {"app.py", "requirements.txt", *FOLDERS} <= set(copied())
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"TORCH ?= {re.search(r'TORCH=(.*)', LINES)[1]}\n" in makefile
+
+
+def test_it_runs_as_nobody_in_particular_and_writes_on_the_volume():
+    assert steps("USER") == ["tinyrs"] and STEPS[-1][0] == "CMD"
+    [volume] = steps("VOLUME")
+    assert environment()["TINYRS_DATA"] == volume
+    assert PurePosixPath(environment()["HF_HOME"]).is_relative_to(volume)
+    assert f"-o tinyrs -g tinyrs {volume}" in LINES
+    assert SERVICES["app"]["volumes"] == [f"data:{volume}"] and "data" in COMPOSE["volumes"]
+
+
+def test_the_port_is_one_everywhere_and_the_command_is_one_that_the_app_takes(monkeypatch):
+    [port] = steps("EXPOSE")
+    command = json.loads(steps("CMD")[0])
+    assert command[:2] == ["python", "app.py"] and health()[0] == int(port)
+    assert SERVICES["app"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    seen = {}
+
+    class Stop(Exception):
+        pass
+
+    def launch(demo, **options):
+        seen.update(options)
+        raise Stop
+
+    monkeypatch.setattr(app, "launch", launch)
+    monkeypatch.setattr(app, "build", lambda **options: None)
+    with pytest.raises(Stop):
+        app.main(command[2:])
+    assert (seen["host"], seen["port"]) == ("0.0.0.0", int(port))
+
+
+def test_the_health_check_is_answered_by_the_app():
+    try:
+        with served(page()) as address:
+            answer = httpx.get(address + health()[1])
+    finally:
+        close_pages()
+    assert answer.status_code == 200 and "app_id" in answer.json()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_each_server_has_a_model_of_the_table_and_a_gpu(name):
+    service = SERVERS[name]
+    arguments = dict(word.removeprefix("--").split("=", 1) for word in service["command"])
+    spec = resolve(f"http://{name}:8000/v1#{arguments['model']}")
+    assert spec.about.startswith(name) and spec.kind == "server"
+    assert name in service["profiles"] and "ports" not in service
+    assert arguments["limit-mm-per-prompt"] == '{"image":1}' and arguments["generation-config"] == "vllm"
+    assert service["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+    assert ":8000/health" in service["healthcheck"]["test"][-1]
+    assert service["volumes"][0].split(":")[0] in COMPOSE["volumes"]
+
+
+def test_the_pair_of_the_comment_is_the_pair_of_its_profile():
+    text = (ROOT / "docker-compose.yml").read_text()
+    pair = re.search(r"TINYRS_PAIR='(.*)'", text)[1].split(",")
+    asked = {re.match(r"http://([\w-]+):8000/v1#(.*)", name).groups() for name in pair}
+    started = {
+        (name, service["command"][0].removeprefix("--model="))
+        for name, service in SERVERS.items()
+        if "pair" in service["profiles"]
+    }
+    assert asked == started and [resolve(name).thinking for name in pair] == [False, True]
+    shares = [service["command"][2] for service in SERVERS.values()]
+    assert all(2 * float(share.partition("=")[2]) < 0.9 for share in shares)
