@@ -6,6 +6,7 @@
     python -m annotate export --kind cot_sft --out exports/first
     python -m annotate generate --data list_sft.json --out think.json --model gpt-4.1-mini
     python -m annotate check exports/first/cot_sft.json
+    python -m annotate replay --model runs/next
     python -m annotate backup monday.tar
     python -m annotate restore monday.tar
 
@@ -119,6 +120,13 @@ def _parser() -> argparse.ArgumentParser:
         "--box-scale", default="1000", metavar="N", help="what boxes run to in FILE: 1000, 100, 1"
     )
     _add_generate(command)
+    add = command("replay", _replay, "ask a model every flagged question again, and count what it fixed")
+    add.add_argument("--model", required=True, help="a checkpoint's folder, or any name of the model table")
+    add.add_argument(
+        "--out", type=Path, metavar="FILE", help="where its answers are kept (default: replays/ beside the database)"
+    )
+    add.add_argument("--batch", type=_whole, default=8, metavar="N", help="questions asked at once (8)")
+    add.add_argument("--json", action="store_true", help="as one JSON object, with every question")
     add = command("backup", _backup, "write database and pictures to one .tar file, also while the app runs")
     add.add_argument("out", type=Path, metavar="OUT")
     add = command("restore", _restore, "put a backup back, where no database is")
@@ -343,6 +351,16 @@ def _import_errors(args: argparse.Namespace) -> int:
     print(f"{args.folder}: {done.wrong} of {done.answers} answers are wrong, {done.added} new captions.")
     if done.left_out:
         print(f"{done.left_out} of them hold nothing that could be corrected and were left out.")
+    return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from annotate.replay import replay, told
+    from annotate.store import Store
+
+    with Store(args.db, create=False) as store:
+        result = replay(store, args.model, args.out, args.batch)
+    print(json.dumps(result) if args.json else told(result))
     return 0
 
 

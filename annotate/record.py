@@ -60,7 +60,7 @@ class Record:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused(f"Another `annotate generate` is writing {self.path}: wait for its end.") from None
+            raise Refused(f"Another process is writing {self.path}: wait for its end.") from None
 
     def _mend(self) -> None:
         """Take away a last line that a kill cut off, of a file of ours."""

@@ -566,7 +566,7 @@ def test_of_two_at_once_the_second_is_refused(run, data, out):
             assert gate.reached.wait(60)
             before = len(server.requests)
             code, _, err = run(file, server)
-            assert code == 2 and "Another `annotate generate` is writing" in err
+            assert code == 2 and "Another process is writing" in err
             assert len(server.requests) == before or before < 4
             gate.open.set()
             _, err = process.communicate(timeout=60)

@@ -14,6 +14,7 @@ Looking at the table costs nothing: no torch, no network.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -358,3 +359,13 @@ def _checked(values: Any, where: str) -> dict[str, Any]:
             f"{where}: no dialect is called {values['dialect']!r}; there are {', '.join(DIALECTS)}."
         )
     return dict(values)
+
+
+def weights_digest(folder: Path) -> str:
+    """sha256 over the weight files of a checkpoint: its identity, whatever it is called."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

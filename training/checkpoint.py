@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinyrs.models import SHIPPED, resolve
+from tinyrs.models import SHIPPED, resolve, weights_digest
 from training.command import first
 from training.recipe import BadRecipe, Recipe
 
@@ -195,16 +194,6 @@ def _first_line(error: Exception) -> str:
 def set_pixels(processor, pixels: tuple[int, int]) -> None:
     """Give `processor` the pixel budget (smallest area, largest area) of a picture."""
     processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
-
-
-def weights_digest(folder: Path) -> str:
-    """sha256 over the weight files of a checkpoint: its identity, whatever it is called."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def skeleton(base: Path):
