@@ -95,8 +95,10 @@ FAILED = "Something went wrong on the server. It was logged; please try again."
 SENTENCES = (BadImage, StoreError, UnknownModel, EngineFailure)
 """Errors whose text was written for the person; every other one is logged and shown as FAILED."""
 
-CSS = (ROOT / "tinyrs" / "page.css").read_text(encoding="utf-8")
-HEAD = f"<script>{(ROOT / 'tinyrs' / 'page.js').read_text(encoding='utf-8')}</script>"
+CSS = "".join((ROOT / part / "page.css").read_text(encoding="utf-8") for part in ("tinyrs", "annotate"))
+HEAD = "".join(
+    f"<script>{(ROOT / part / 'page.js').read_text(encoding='utf-8')}</script>" for part in ("tinyrs", "annotate")
+)
 
 # Fonts of the visitor's own system: a page about private pictures asks no other host for anything.
 _SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]

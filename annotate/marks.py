@@ -93,7 +93,7 @@ def pace(store: Store, author: str) -> Mapping[str, float | int | None]:
                     WHERE t.caption = r.caption AND t.author = r.author AND t.kind = 'take'
                       AND t.id > coalesce((SELECT max(e.id) FROM leases e WHERE e.caption = r.caption
                             AND e.id < r.id AND e.kind <> 'take'), 0))))
-               FROM leases r WHERE r.author = ? AND r.kind = 'release' ORDER BY r.id DESC LIMIT ?""",
+               FROM leases r WHERE r.author = ? AND r.kind = 'release' AND r.why <> 'back' ORDER BY r.id DESC LIMIT ?""",
             [author, _MEDIAN_OF],
         ).fetchall()
     times = [seconds for (seconds,) in captions if seconds is not None]

@@ -355,7 +355,7 @@ def m003_order(db: Database) -> None:
         "CREATE TRIGGER flags_head AFTER INSERT ON flags WHEN new.caption IS NOT NULL BEGIN"
         " UPDATE heads SET rank = rank & ~2 WHERE caption = new.caption; END",
         "CREATE INDEX heads_sample_queue ON heads(state, caption) WHERE sample",
-        # Why this person got this caption: 'order', 'random', 'skipped' or 'again'.
+        # Why this person got this caption: 'order', 'random', 'skipped', 'again'; 'back': released unfinished.
         "ALTER TABLE leases ADD COLUMN why TEXT NOT NULL DEFAULT ''",
         # The data set's own answer, where it has one: what checks and scores compare with.
         """CREATE TABLE given_answers (

@@ -76,7 +76,7 @@ def _next(store: Store, author: str, minutes: float, state: str, also: str) -> d
 
 
 def _finished(db: Database, author: str) -> int:
-    sql = "SELECT count(*) FROM leases WHERE author = ? AND kind = 'release'"
+    sql = "SELECT count(*) FROM leases WHERE author = ? AND kind = 'release' AND why <> 'back'"
     return db.conn.execute(sql, [author]).fetchone()[0]
 
 
@@ -103,12 +103,15 @@ def _holds(db: Database, store: Store, caption: int, author: str) -> bool:
     return bool(last) and last[:2] == (author, "take") and last[2] > store.now()
 
 
-def release(store: Store, caption: int, author: str) -> None:
-    """Give a caption back without a verdict; nothing happens when `author` does not hold it (any more)."""
+def release(store: Store, caption: int, author: str, *, done: bool = True) -> None:
+    """Give a caption back; nothing happens when `author` does not hold it (any more).
+
+    `done=False`: it was only looked at, which neither counts as work nor can be undone.
+    """
     author = rules.person(author)
     with store.write() as db:
         if _holds(db, store, caption, author):
-            _lease(db, store, caption, author, "release")
+            _lease(db, store, caption, author, "release", why="" if done else "back")
 
 
 def skip(store: Store, caption: int, author: str) -> None:
@@ -161,22 +164,20 @@ def reopen(store: Store, author: str, minutes: float = LEASE_MINUTES) -> dict | 
     """
     author = rules.person(author)
     with store.read() as db:
+        # A caption with a newer lease is held again, by this person or by somebody else.
         last = db.conn.execute(
-            "SELECT caption FROM leases WHERE author = ? AND kind <> 'take' ORDER BY id DESC LIMIT 1", [author]
+            "SELECT l.caption FROM leases l WHERE l.author = ? AND l.kind <> 'take' AND l.why <> 'back'"
+            " AND l.id = (SELECT max(m.id) FROM leases m WHERE m.caption = l.caption)"
+            " ORDER BY l.id DESC LIMIT 1",
+            [author],
         ).fetchone()
         if not last:
             return None
-        taken = db.conn.execute(
-            f"SELECT 1 FROM heads h WHERE h.caption = :caption AND {_TAKEN.format(mine='')}",
-            {"caption": last[0], "now": store.now()},
-        ).fetchone()
         review = db.conn.execute(
             "SELECT v.id FROM heads h JOIN standing_reviews v ON v.revision = h.revision"
             " WHERE h.caption = ? AND v.author = ? ORDER BY v.id DESC LIMIT 1",
             [last[0], author],
         ).fetchone()
-    if taken:
-        return None
     if review:
         store.withdraw_review(review[0], author=author)
     with store.write() as db:

@@ -1,41 +1,42 @@
-"""The Annotate tab: the next flagged caption, its picture and boxes, and the fields to correct it in.
+"""The Annotate tab: the next caption, its picture, boxes and steps, and the fields to correct it in.
 
-First version: one caption at a time, reasoning with one step a line, answer, box. What may be accepted is what
-annotate/rules.py's `caption_problems` finds nothing wrong with, shown while the person types. Every handler
-that writes asks `author` first: a hidden button is no lock, the endpoint behind it can be called by anybody.
+A desk (one tab's components and handlers) serves both tabs that work on captions; annotate/screens_review.py
+adds what only a reviewer sees. Every handler that writes asks `author` first: a hidden button is no lock, the
+endpoint behind it can be called by anybody. What a key or a drag does comes as an order (annotate/work.py).
 """
 
 from __future__ import annotations
 
 import logging
-import re
+from collections.abc import Callable
 from functools import lru_cache, wraps
 
 import gradio as gr
 
-from annotate import queue, rules
+from annotate import marks, markup, queue, rules, signals, work
+from annotate.steps import put_box
 from annotate.store import Conflict, Store, StoreError
 from tinyrs import render
-from tinyrs.example import BOX_SCALE, Box, Task
+from tinyrs.example import BOX_SCALE, Box
 from tinyrs.image import BadImage, open_picture
-from tinyrs.metrics import iou
 from tinyrs.parse import boxes as read_boxes
+from tinyrs.parse import split_steps
 
 log = logging.getLogger("tinyrs.annotate")
 
 LOGIN = "Corrections need a login on this public page; flags do not."
 NAMELESS = "Write your name first: it is stored with every correction."
 FAILED = "Something went wrong on the server. It was logged; your text is still in the fields."
-_NOTATION = re.compile(r"\[\s*\[[^a-zA-Z]*?\]\s*\]")
-
 
 # The numbers follow the answer in the browser itself, but never while one of them is being typed. They are only
 # a view: what a box is, tinyrs.parse says, in the check line and when saving.
 _FOLLOW = r"""(text, ...numbers) => {
-    if (document.activeElement?.closest("#corners")) return numbers;
+    if (document.activeElement?.closest(".corners")) return numbers;
     const box = /\[\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]/.exec(text || "");
     return box ? box.slice(1).map(Number) : [null, null, null, null];
 }"""
+# Orders of page.js come in through here, one at a time.
+_LISTEN = "element.addEventListener('order', (event) => trigger('submit', event.detail));"
 
 
 def author(request: gr.Request | None, typed: str, public: bool) -> str:
@@ -52,40 +53,67 @@ def author(request: gr.Request | None, typed: str, public: bool) -> str:
     return rules.person(typed)
 
 
-def put_box(answer: str, box: str) -> str:
-    """`answer` with its first box notation replaced by `box`; with `box` after it when it had none."""
-    if _NOTATION.search(answer):
-        return _NOTATION.sub(lambda _: box, answer, count=1)
-    return f"{answer.rstrip()} {box}".strip()
-
-
 def annotate_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, public: bool) -> None:
     """Build the tab inside the current `gr.Tab`; `public`: strangers can reach this page."""
+
+    def take(person: str) -> dict | None:
+        found = queue.next_to_annotate(store, person)
+        # Who works alone also accepts alone.
+        return found or (queue.next_to_review(store, person) if store.self_review else None)
+
+    desk(demo, store, tab, public=public, take=take, waits=lambda: sum(queue.left(store).values()))
+
+
+def desk(
+    demo: gr.Blocks,
+    store: Store,
+    tab: gr.Tab,
+    *,
+    public: bool,
+    take: Callable[[str], dict | None],
+    waits: Callable[[], int],
+    review: bool = False,
+    beside: Callable[[dict, str], str] | None = None,
+) -> None:
+    """A tab's components and handlers.
+
+    take    the caption that a person gets next, leased to that person;  waits: how many there are
+    review  the person judges what somebody else corrected: a changed text is an amendment
+    beside  what else a reviewer sees of a caption, as HTML
+    """
+    key = "review-" if review else ""
+    api = "review_" if review else ""
     item = gr.State(None)
     done = gr.State(0)
     remembered = gr.BrowserState("", storage_key="tinyrs-annotator", secret="a name is no secret")
+    kept = gr.BrowserState(None, storage_key=f"tinyrs-{key}draft", secret="a draft is its author's own")
     with gr.Row(elem_classes="who"):
         name = gr.Textbox(
             label="Your name",
             placeholder="Stored with your corrections",
             max_length=100,
             scale=2,
-            elem_id="annotator",
+            elem_id=f"{key}annotator",
         )
-        begin = gr.Button("Next caption", elem_id="next", size="md", min_width=140)
-        progress = gr.HTML("", elem_id="progress")
-    notice = gr.HTML("", elem_id="annotate-notice")
-    empty = gr.HTML(_empty(LOGIN if public else ""), elem_id="annotate-empty")
-    with gr.Row(visible=False, elem_id="caption") as body:
-        with gr.Column(scale=5, min_width=320):
-            viewer = gr.HTML("", elem_id="annotate-viewer")
+        begin = gr.Button("Next caption", elem_id=f"{key}next", elem_classes="do-next", size="md", min_width=140)
+        progress = gr.HTML("", elem_id=f"{key}progress")
+    notice = gr.HTML("", elem_id=f"{key}annotate-notice")
+    empty = gr.HTML(_empty(LOGIN if public else "", review), elem_id=f"{key}annotate-empty")
+    orders = gr.HTML("", elem_id=f"{key}orders", elem_classes="orders", js_on_load=_LISTEN)
+    with gr.Row(visible=False, elem_id=f"{key}caption", elem_classes="work") as body:
+        with gr.Column(scale=5, min_width=320, elem_classes="sight"):
+            viewer = gr.HTML("", elem_id=f"{key}annotate-viewer", elem_classes="canvas")
+            gr.HTML(markup.tools(), elem_classes="toolbox")
+            layers = gr.HTML("", elem_id=f"{key}annotate-layers", elem_classes="layers")
             why = gr.HTML("")
         with gr.Column(scale=7, min_width=320, elem_classes="pane"):
-            asked = gr.HTML("", elem_id="asked")
-            theirs = gr.HTML("", elem_id="conflict")
+            asked = gr.HTML("", elem_id=f"{key}asked")
+            theirs = gr.HTML("", elem_id=f"{key}conflict")
+            steps = gr.HTML("", elem_id=f"{key}steps", elem_classes="steps-box")
+            more = gr.HTML("", elem_id=f"{key}beside", visible=review)
             reasoning = gr.Textbox(
-                label="Reasoning, one step a line", lines=7, max_lines=18,
-                max_length=rules.LONGEST["reasoning"], elem_id="edit-reasoning",
+                label="Reasoning, one step a line", lines=5, max_lines=18,
+                max_length=rules.LONGEST["reasoning"], elem_id=f"{key}edit-reasoning", elem_classes="edit-reasoning",
             )  # fmt: skip
             answer = gr.Textbox(
                 label="Answer",
@@ -93,25 +121,32 @@ def annotate_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, public: bool) ->
                 lines=1,
                 max_lines=6,
                 max_length=rules.LONGEST["answer"],
-                elem_id="edit-answer",
+                elem_id=f"{key}edit-answer",
+                elem_classes="edit-answer",
             )
-            with gr.Row(elem_classes="corners", elem_id="corners") as box_fields:
+            with gr.Row(elem_classes="corners", elem_id=f"{key}corners") as box_fields:
                 corners = [
-                    gr.Number(label=label, precision=0, minimum=0, maximum=BOX_SCALE, min_width=70, elem_id=f"edit-{key}")
-                    for key, label in (("x1", "Left"), ("y1", "Top"), ("x2", "Right"), ("y2", "Bottom"))
+                    gr.Number(
+                        label=label, precision=0, minimum=0, maximum=BOX_SCALE, min_width=70, elem_id=f"{key}edit-{side}"
+                    )
+                    for side, label in (("x1", "Left"), ("y1", "Top"), ("x2", "Right"), ("y2", "Bottom"))
                 ]  # fmt: skip
-            check = gr.HTML("", elem_id="check")
+            check = gr.HTML("", elem_id=f"{key}check")
             with gr.Row(elem_classes="actions"):
-                accept = gr.Button("Accept", variant="primary", size="md", elem_id="accept", min_width=90)
-                save = gr.Button("Save", size="md", elem_id="save", min_width=90)
-                reject = gr.Button("Reject", size="md", elem_id="reject", min_width=90)
-                skip = gr.Button("Skip", size="md", elem_id="skip", min_width=90)
+                button = {
+                    verb: gr.Button(
+                        verb.capitalize(), variant="primary" if verb == "accept" else "secondary", size="md",
+                        elem_id=f"{key}{verb}", elem_classes=f"do-{verb}", min_width=80,
+                    )
+                    for verb in ("accept", "save", "reject", "skip")
+                }  # fmt: skip
+            gr.HTML(markup.keys(), elem_classes="help")
 
     fields = [reasoning, answer]
-    drawn = [check, viewer]
+    drawn = [check, layers, kept]
     everything = [
-        item, done, notice, progress, empty, body, viewer, why, asked, theirs, reasoning, answer, box_fields,
-        *corners, check,
+        item, done, notice, progress, empty, body, viewer, layers, why, asked, theirs, steps, more, *fields,
+        box_fields, *corners, check, kept, orders,
     ]  # fmt: skip
 
     def told(handler):
@@ -139,98 +174,171 @@ def annotate_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, public: bool) ->
             notice: "",
         }
 
-    def paint(caption: dict | None, finished: int, said: str = "") -> dict:
-        waiting = sum(queue.left(store).values())
+    # What is shown
+
+    def paint(caption: dict | None, person: str, finished: int, said: str = "", draft: object = None) -> dict:
+        waiting = waits()
         update = {
             item: caption,
             done: finished,
             notice: render.notice(said, "good"),
-            progress: render.progress(waiting, finished),
-            empty: "" if caption else _empty(_nothing(waiting)),
+            progress: render.progress(waiting, finished) + markup.pace(marks.pace(store, person)),
+            empty: "" if caption else _empty(_nothing(waiting, review), review),
             body: gr.update(visible=caption is not None),
         }
         if caption is None:
             return update
+        caption = update[item] = work.prepare(store, caption, person, review)
         revision = caption["revision"]
-        steps = "\n".join(line.strip() for line in revision["reasoning"].splitlines() if line.strip())
-        boxed = caption["question"].task is Task.GROUNDING or bool(revision["boxes"])
+        words = "\n".join(_lines(revision["reasoning"])), revision["answer"]
+        words = tuple(render.plain(text) for text in _draft(draft, caption, person) or words)
+        uri, width, height = _preview(str(store.picture_path(caption["picture"])))
+        boxed = markup.wants_box(caption["question"]) or bool(revision["boxes"])
         return {
             **update,
-            why: render.flags(caption["flags"]),
+            viewer: render.viewer(uri, width, height, _sides(caption, read_boxes(words[1])), caption["names"]),
+            why: render.flags(caption["flags"])
+            + markup.why(caption["why"], caption.get("offered", ""), signals.RANDOM),
             asked: render.asked(caption["question"].text, caption["question"].task.value),
-            reasoning: render.plain(steps),
-            answer: render.plain(revision["answer"]),
+            reasoning: words[0],
+            answer: words[1],
             box_fields: gr.update(visible=boxed),
-            **dict(zip(corners, _numbers(revision["boxes"]))),
-            **look(caption, steps, revision["answer"]),
+            **dict(zip(corners, _numbers(read_boxes(words[1])))),
+            **judged(caption, person),
+            **look(caption, *words, person),
         }
 
-    def look(caption: dict, steps: str, words: str) -> dict:
-        """The picture with the model's and the person's boxes, and the check of the text."""
-        problems = rules.caption_problems(caption["question"], steps, words)
-        now, first = read_boxes(words), _first(store, caption)["boxes"]
-        overlap = iou(first[0], now[0]) if first and now else None
+    def judged(caption: dict, person: str) -> dict:
+        """The steps with this person's marks."""
+        revision = caption["judged"]
+        said = marks.current(store, revision["id"], person)
+        update = {steps: markup.steps(revision["id"], split_steps(revision["reasoning"]), said)}
+        return {**update, more: beside(caption, person)} if beside else update
+
+    def look(caption: dict, text: str, words: str, person: str = "") -> dict:
+        """The draft's boxes and what the checks say of it."""
+        seen = work.judge(caption, text, words)
+        said = marks.current(store, caption["judged"]["id"], person) if person else {}
+        grounding = markup.wants_box(caption["question"])
         return {
-            check: render.check_line(problems, len(now), overlap),
-            viewer: _picture(store, caption, now, first),
+            check: markup.check_line(seen, caption["question"], caption["names"], caption["side"]),
+            layers: markup.layers(
+                seen.boxes, words, caption["names"], work.step_of(caption, text, said), grounding
+            ),
         }
 
-    def take(person: str, finished: int, said: str = "") -> dict:
-        caption = queue.next_to_annotate(store, person) or queue.next_to_review(store, person)
-        return paint(caption, finished, said)
+    # Opening
 
-    def open_next(caption: dict | None, typed: str, finished: int, request: gr.Request):
+    def following(person: str, finished: int, said: str = "", draft: object = None) -> dict:
+        return paint(take(person), person, finished, said, draft)
+
+    def open_next(caption: dict | None, typed: str, finished: int, request: gr.Request, draft=None):
         person = author(request, typed, public)
-        return {**take(person, finished), remembered: person}
+        return {**following(person, finished, draft=draft), remembered: person}
 
-    def arrive(caption: dict | None, typed: str, finished: int, request: gr.Request):
+    def arrive(caption: dict | None, typed: str, finished: int, request: gr.Request, draft=None):
         """The tab was opened: show the next caption, unless one is being edited or nobody said who is there."""
-        update = {progress: render.progress(sum(queue.left(store).values()), finished)}
+        update = {progress: render.progress(waits(), finished)}
         try:
             person = author(request, typed, public)
         except rules.Refused:
             return update
-        return update if caption else {**update, **take(person, finished)}
+        return update if caption else {**update, **following(person, finished, draft=draft)}
 
-    def draft(caption: dict | None, steps: str, words: str):
-        return {check: ""} if caption is None else look(caption, steps or "", words or "")
+    def recall_name(saved: str, typed: str):
+        return saved if saved and isinstance(saved, str) and not typed else gr.skip()
 
-    def draft_corner(caption: dict | None, steps: str, words: str, which: int, *numbers: float | None):
-        steps, words = steps or "", words or ""
+    # While editing
+
+    def draft_of(
+        caption: dict | None, text: str, words: str, typed: str = "", request: gr.Request | None = None
+    ):
+        if caption is None:
+            return {check: ""}
+        text, words = text or "", words or ""
+        by = (request.username if request else "") or typed or ""
+        kept_now = {"revision": caption["revision"]["id"], "by": by, "reasoning": text, "answer": words}
+        return {**look(caption, text, words, by), kept: kept_now}
+
+    def draft_corner(caption: dict | None, text: str, words: str, which: int, *numbers: float | None):
+        text, words = text or "", words or ""
         # The other corners are those of the answer: the fields beside this one may lag behind it.
         found = read_boxes(words)
         sides = found[0].corners() if found else list(numbers)
         sides[which] = numbers[which]
         if caption is None or any(side is None for side in sides):
             return {}
-        words = put_box(words, "[[" + ",".join(str(round(side)) for side in sides) + "]]")
-        return {**look(caption, steps, words), answer: words}
+        words = put_box(words, 0, [round(side) for side in sides])
+        return {**look(caption, text, words), answer: words}
 
-    def store_text(caption: dict, steps: str, words: str, person: str) -> int:
+    def obey(
+        caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request,
+        event: gr.EventData,
+    ):  # fmt: skip
+        """Carry out what a key or a drag asks for. Only drawing does not write, and needs no name."""
+        text, words = text or "", words or ""
+        order = work.order_of(event._data, caption)
+        if order is None:
+            return {}
+        if order["do"] in work.DRAWING:
+            text, words = work.place(order, text, words)
+            seen = look(caption, text, words, typed)
+            return {check: seen[check]} if order["do"] == "look" else {**seen, reasoning: text, answer: words}
+        person = author(request, typed, public)
+        if order["do"] == "undo":
+            return take_back(caption, person, finished, text)
+        if order["do"] not in work.MARKING:
+            raise rules.Refused("The page sent something that is no order.")
+        text_now = work.mark(store, caption, order, person, text)
+        return {**judged(caption, person), **look(caption, text_now, words, person), reasoning: text_now}
+
+    def take_back(caption: dict | None, person: str, finished: int, text: str) -> dict:
+        other, text_now = work.undo(store, caption, person, text)
+        if other is not None:
+            return paint(other, person, max(finished - 1, 0), "Taken back.")
+        said = render.notice("Taken back.", "info")
+        return {**judged(caption, person), reasoning: text_now, notice: said}
+
+    @wraps(obey)
+    def answered(*args):
+        # Whatever came of it, the next order may be sent: page.js waits for this number.
+        data = args[-1]._data
+        number = data.get("number") if isinstance(data, dict) else 0
+        return {**told(obey)(*args), orders: f'<i data-ack="{int(number) if type(number) is int else 0}"></i>'}
+
+    # Deciding
+
+    def store_text(caption: dict, text: str, words: str, person: str) -> int:
         """Save what is in the fields when it differs from the revision they were filled from; its id."""
         # An emptied field arrives as None.
-        steps, words = steps or "", words or ""
+        text, words = text or "", words or ""
         revision = caption["revision"]
-        if (_lines(steps), words.strip()) == (_lines(revision["reasoning"]), revision["answer"].strip()):
+        if (_lines(text), words.strip()) == (_lines(revision["reasoning"]), revision["answer"].strip()):
             return revision["id"]
-        return store.save_correction(revision["id"], reasoning=steps, answer=words, author=person)
+        if review and not rules.same_person(revision["author"], person):
+            return store.add_review(revision["id"], "amend", author=person, reasoning=text, answer=words)
+        return store.save_correction(revision["id"], reasoning=text, answer=words, author=person)
 
-    def save_it(caption: dict | None, typed: str, finished: int, steps: str, words: str, request: gr.Request):
+    def save_it(caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request):
         person = author(request, typed, public)
-        revision = store_text(_held(caption), steps, words, person)
+        revision = store_text(_held(caption), text, words, person)
         if revision == caption["revision"]["id"]:
             return {notice: render.notice("Nothing was changed, so nothing was saved.", "info")}
         said = "Saved. Accept it when it is right, or go on editing."
-        return {item: store.caption(caption["id"]), notice: render.notice(said, "good")}
+        if review and not store.self_review:
+            queue.release(store, caption["id"], person)
+            return following(person, finished + 1, "Saved: somebody else accepts your wording.")
+        now = {"revision": store.revision(revision)}
+        return {item: {**caption, **now}, notice: render.notice(said, "good")}
 
     def accept_it(
-        caption: dict | None, typed: str, finished: int, steps: str, words: str, request: gr.Request
+        caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request
     ):
         person = author(request, typed, public)
-        problems = rules.caption_problems(_held(caption)["question"], steps or "", words or "")
+        problems = rules.caption_problems(_held(caption)["question"], text or "", words or "")
         if problems:
             raise rules.Refused("This cannot be accepted yet: " + " ".join(problems))
-        revision = store_text(caption, steps, words, person)
+        revision = store_text(caption, text, words, person)
         try:
             store.add_review(revision, "accept", author=person)
             said = "Accepted: it goes into the next export."
@@ -239,53 +347,57 @@ def annotate_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, public: bool) ->
                 raise
             said = f"Saved. {refused}"
         queue.release(store, caption["id"], person)
-        return take(person, finished + 1, said)
+        return following(person, finished + 1, said)
 
     def reject_it(caption: dict | None, typed: str, finished: int, request: gr.Request):
         person = author(request, typed, public)
         store.add_review(_held(caption)["revision"]["id"], "reject", author=person)
         queue.release(store, caption["id"], person)
-        return take(person, finished + 1, "Rejected: it will not be exported.")
+        return following(person, finished + 1, "Rejected: it will not be exported.")
 
     def skip_it(caption: dict | None, typed: str, finished: int, request: gr.Request):
         person = author(request, typed, public)
         queue.skip(store, _held(caption)["id"], person)
-        return take(person, finished)
-
-    def recall_name(saved: str, typed: str):
-        return saved if saved and isinstance(saved, str) and not typed else gr.skip()
+        return following(person, finished)
 
     quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     live = {**quick, "trigger_mode": "always_last"}
     start = [item, name, done]
-    demo.load(recall_name, [remembered, name], name, api_name="annotator", **quick)
-    tab.select(told(arrive), start, everything, api_name="annotate", **quick)
+    demo.load(recall_name, [remembered, name], name, api_name=f"{api}annotator", **quick)
+    tab.select(
+        told(arrive), [*start, kept], everything, api_name="review" if review else "annotate", **quick
+    ).then(recall_name, [remembered, name], name, api_name=f"{api}annotator_again", **quick)
     gr.on(
         [begin.click, name.submit],
         told(open_next),
-        start,
+        [*start, kept],
         [*everything, remembered],
-        api_name="next_caption",
+        api_name=f"{api}next_caption",
         **quick,
     )
     # Not .input: Gradio's text fields send that for keys that type a character, not for deleting or pasting.
-    gr.on([reasoning.change, answer.change], draft, [item, *fields], drawn, api_name="check", **live)
+    gr.on(
+        [reasoning.change, answer.change], draft_of, [item, *fields, name], drawn, api_name=f"{api}check", **live
+    )
     answer.change(
-        None, [answer, *corners], corners, js=_FOLLOW, api_name="check_box", api_visibility="private"
+        None, [answer, *corners], corners, js=_FOLLOW, api_name=f"{api}check_box", api_visibility="private"
     )
     for which, corner in enumerate(corners):
         index = gr.State(which)
         corner.input(
             draft_corner,
             [item, *fields, index, *corners],
-            [*drawn, answer],
-            api_name=f"check_corner_{which}",
+            [check, layers, answer],
+            api_name=f"{api}check_corner_{which}",
             **live,
         )
-    save.click(told(save_it), [*start, *fields], everything, api_name="save", **quick)
-    accept.click(told(accept_it), [*start, *fields], everything, api_name="accept", **quick)
-    reject.click(told(reject_it), start, everything, api_name="reject", **quick)
-    skip.click(told(skip_it), start, everything, api_name="skip", **quick)
+    orders.submit(
+        answered, [*start, *fields], everything, api_name=f"{api}order", trigger_mode="multiple", **quick
+    )
+    button["save"].click(told(save_it), [*start, *fields], everything, api_name=f"{api}save", **quick)
+    button["accept"].click(told(accept_it), [*start, *fields], everything, api_name=f"{api}accept", **quick)
+    button["reject"].click(told(reject_it), start, everything, api_name=f"{api}reject", **quick)
+    button["skip"].click(told(skip_it), start, everything, api_name=f"{api}skip", **quick)
 
 
 def _held(caption: dict | None) -> dict:
@@ -302,20 +414,25 @@ def _numbers(boxes: tuple[Box, ...]) -> list[int | None]:
     return boxes[0].corners() if boxes else [None] * 4
 
 
-def _first(store: Store, caption: dict) -> dict:
-    """The caption as it came in."""
-    return store.history(caption["id"])[0]
+def _draft(kept: object, caption: dict, person: str) -> tuple[str, str] | None:
+    """What this person had typed into this caption before a reload. It comes from the browser."""
+    if not isinstance(kept, dict) or kept.get("revision") != caption["revision"]["id"]:
+        return None
+    words = kept.get("reasoning"), kept.get("answer")
+    if not all(isinstance(text, str) for text in (*words, kept.get("by"))):
+        return None
+    if not rules.same_person(" ".join(kept["by"].split()), person):
+        return None
+    limits = (rules.LONGEST["reasoning"], rules.LONGEST["answer"])
+    return words if all(len(text) <= most for text, most in zip(words, limits)) else None
 
 
-def _picture(store: Store, caption: dict, now: tuple[Box, ...], first: tuple[Box, ...]) -> str:
-    side = caption["side"] or "A"
-    layers, names = {}, {side: "the model", "C": "your correction"}
-    if first:
-        layers[side] = first
-    if now and [box.corners() for box in now] != [box.corners() for box in first]:
-        layers["C"] = now
-    uri, width, height = _preview(str(store.picture_path(caption["picture"])))
-    return render.viewer(uri, width, height, layers, names)
+def _sides(caption: dict, now: tuple[Box, ...]) -> dict[str, tuple[Box, ...]]:
+    """The boxes by letter, for the switches above the picture; page.js draws them from then on."""
+    found = {caption["side"]: read_boxes(caption["first"]["answer"]), "C": now}
+    if caption["other"]:
+        found["A" if caption["side"] == "B" else "B"] = caption["other"]
+    return dict(sorted(found.items()))
 
 
 @lru_cache(maxsize=32)
@@ -325,14 +442,15 @@ def _preview(path: str) -> tuple[str, int, int]:
     return render.preview(picture.image), picture.width, picture.height
 
 
-def _nothing(waiting: int) -> str:
+def _nothing(waiting: int, review: bool) -> str:
     if waiting:
         return "Everything that waits is being worked on by somebody else. Look again in a few minutes."
+    if review:
+        return "Nothing waits for a review by you."
     return "Nothing waits. Flag an answer in the Compare tab, and it appears here."
 
 
-def _empty(sentence: str) -> str:
-    sentence = (
-        sentence or "Flag an answer in the Compare tab; write your name and press Next caption to correct it."
-    )
-    return f'<p class="notice info">{render.escape(sentence)}</p>'
+def _empty(sentence: str, review: bool) -> str:
+    hint = "write your name and press Next caption to " + ("judge what others wrote." if review else "correct it.")
+    first = "Corrected captions wait here; " if review else "Flag an answer in the Compare tab; "
+    return f'<p class="notice info">{render.escape(sentence or first + hint)}</p>'

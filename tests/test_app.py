@@ -432,7 +432,8 @@ def test_a_number_moves_one_side_of_the_box_in_the_answer(flagged):
         return flagged.read(f"check_corner_{which}", update)
 
     seen = typed("It is [[1,2,30,40]] there.", 0, 10, 99, 99, 99)  # the other fields lag behind the answer
-    assert seen["edit-answer"] == "It is [[10,2,30,40]] there." and "box side-c" in seen["annotate-viewer"]
+    assert seen["edit-answer"] == "It is [[10,2,30,40]] there."
+    assert "[10, 2, 30, 40]" in seen["annotate-layers"]
     assert typed("A ship.", 3, 5, 6, 70, 80)["edit-answer"] == "A ship. [[5,6,70,80]]"
     assert typed(None, 0, 5, 6, 70, 80)["edit-answer"] == "[[5,6,70,80]]"
     assert typed("", 0, 5, None, 70, 80) == {} and typed("[[1,2,30,40]]", 0, None, 2, 30, 40) == {}
