@@ -78,14 +78,14 @@ class Plan:
         return sum(file.size for file in self.files)
 
 
-def deploy(repo: str, *, dry_run: bool = False, public: bool = False, root: Path = ROOT) -> None:
+def deploy(repo: str, *, dry_run: bool = False, public: bool = False, root: Path | None = None) -> None:
     """List what the Space `repo` needs and, unless `dry_run`, upload it; a new Space is private unless `public`.
 
     Raises `CannotDeploy` or `Failed`. Nothing is uploaded in part: it is one commit of the Space.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", repo, re.A):
         raise CannotDeploy(f"A Space is called user/name, not {ascii(repo[:100])}.")
-    found = plan(root)
+    found = plan(root or ROOT)
     for file in found.files:
         print(f"{file.size:>12,}  {file.path}")
     print(f"{found.size:>12,}  bytes in {len(found.files)} files of commit {found.commit[:12]}")
