@@ -1,0 +1,87 @@
+"""How many more answers a second does a batch give than one question at a time, and are they the same?
+
+    python -m bench.batch [--models pocket,pocket-r1] [--rows 64] [--batch 16] [--max-new-tokens 32] [--json]
+
+Questions of several kinds about drawn pictures of several shapes, a batch at once and then the same ones one at a
+time, turn by turn. The processor's time counts where other work shares the cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+from bench.follow_up import QUESTIONS, pictures
+
+CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
+
+
+def now() -> dict[str, float]:
+    """The seconds that each clock shows."""
+    return {name: clock() for name, clock in CLOCKS.items()}
+
+
+def measure(model: str, rows: int, batch: int, max_new_tokens: int | None) -> dict:
+    """Answers a second, both ways, by the clock and by processor time, and how many of the answers are the same."""
+    from tinyrs.engine import Options, open_engine
+
+    engine, options = open_engine(model), Options(max_new_tokens=max_new_tokens)
+    pairs = [(picture, QUESTIONS[i % len(QUESTIONS)]) for i, picture in enumerate(pictures(rows))]
+    engine.batch(pairs[:2], options)
+    spent = {name: {"alone": 0.0, "together": 0.0} for name in CLOCKS}
+    same = 0
+    for start in range(0, rows, batch):
+        some = pairs[start : start + batch]
+        moments = [now()]
+        at_once = engine.batch(some, options)
+        moments.append(now())
+        one_by_one = [engine.batch([pair], options)[0] for pair in some]
+        moments.append(now())
+        for name in CLOCKS:
+            spent[name]["together"] += moments[1][name] - moments[0][name]
+            spent[name]["alone"] += moments[2][name] - moments[1][name]
+        same += sum(
+            (a.text, a.tokens) == (b.text, b.tokens) for a, b in zip(at_once, one_by_one, strict=True)
+        )
+    found = {"model": model, "rows": rows, "batch": batch, "same": same}
+    for name, seconds in spent.items():
+        found[name] = {way: rows / taken for way, taken in seconds.items()}
+        found[name]["ratio"] = seconds["alone"] / seconds["together"]
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.batch", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--models", default="pocket,pocket-r1", help="names of the model table or folders")
+    parser.add_argument("--rows", type=int, default=64, help="questions asked")
+    parser.add_argument("--batch", type=int, default=16, help="questions asked at once")
+    parser.add_argument("--max-new-tokens", type=int, default=32, help="the longest answer")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args(arguments)
+    if min(args.rows, args.batch, args.max_new_tokens) < 1:
+        print("Every number must be at least 1.", file=sys.stderr)
+        return 2
+    if not args.json:
+        print("| model | answers a second of | alone | in batches | ratio | same answers |")
+        print("|---|---|---|---|---|---|")
+    for model in args.models.split(","):
+        found = measure(model, args.rows, args.batch, args.max_new_tokens)
+        if args.json:
+            print(json.dumps(found), flush=True)
+            continue
+        for name in CLOCKS:
+            rates = found[name]
+            print(
+                f"| {model} | {name} | {rates['alone']:.1f} | {rates['together']:.1f} | {rates['ratio']:.1f} "
+                f"| {found['same']} of {found['rows']} |",
+                flush=True,
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
