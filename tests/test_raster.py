@@ -323,7 +323,11 @@ import rasterio
 from tinyrs.image import View, open_picture
 from tinyrs.view import overview
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 2**20)
+    # On Linux ru_maxrss begins with what the parent had before exec; VmHWM begins anew.
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 before = peak()
 whole = open_picture(sys.argv[1], overview())
 part = open_picture(sys.argv[1], View(window=(9728, 1024, 2048, 2048)))
@@ -336,7 +340,7 @@ print(peak() - before, whole.width, whole.height, part.width, part.image.getpixe
 def test_a_scene_of_400_million_pixels_opens_in_less_than_1_gb(tmp_path, profile):
     path = large_scene(tmp_path / "scene.tif", 20_000, sparse_ok=True, **profile)
     added, width, height, side, bright = run(MEASURE, str(path)).split()
-    assert float(added) < 1000
+    assert 30 < float(added) < 1000  # what comes out alone has 24 MiB
     assert 1900 < int(width) == int(height) and int(width) * int(height) <= OVERVIEW_PIXELS
     assert (side, bright) == ("2048", "250")
 
