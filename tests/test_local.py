@@ -125,6 +125,32 @@ def test_a_batch_answers_each_pair_as_if_it_were_alone(engine, picture):
     assert engine.batch([]) == []
 
 
+def test_a_batch_is_read_in_the_order_of_length_and_within_its_tokens(engine, picture):
+    small = picture.resize((112, 112))
+    pairs = [
+        (picture if i % 2 else small, Question("Is there a ship?" + " Or a boat?" * (i * 7 % 5), Task.VQA))
+        for i in range(9)
+    ]
+    alone = [engine._inputs([pair])["input_ids"].shape[1] for pair in pairs]
+    assert [engine._length(*pair) for pair in pairs] == alone
+    options, before = Options(max_new_tokens=5), engine.batch_tokens
+    expected = [engine.batch([pair], options)[0].text for pair in pairs]
+    try:
+        engine.batch_tokens = 3 * max(alone)
+        groups = list(engine._batches(pairs))
+        assert [reply.text for reply in engine.batch(pairs, options)] == expected
+        engine.batch_tokens = 1  # a row that is too long on its own is still answered
+        assert [reply.text for reply in engine.batch(pairs[:2], options)] == expected[:2]
+        assert list(engine._batches(pairs[:2])) in ([[0], [1]], [[1], [0]])
+    finally:
+        engine.batch_tokens = before
+    assert sorted(row for group in groups for row in group) == list(range(len(pairs)))
+    lengths = [[alone[row] for row in group] for group in groups]
+    assert [length for group in lengths for length in group] == sorted(alone, reverse=True)
+    assert all(len(group) * max(group) <= 3 * max(alone) for group in lengths)
+    assert 3 <= max(len(group) for group in groups) and len(groups) <= 3
+
+
 def test_another_picture_in_between_changes_nothing(engine, picture):
     """`rope_deltas` stays on the module from one question to the next."""
     before = last(engine, picture, options=Options(max_new_tokens=10))
@@ -677,7 +703,9 @@ def test_other_families_are_loaded_and_answer(tmp_path, untrained, picture, kind
     options = Options(max_new_tokens=6)
     pairs = [(picture, WHERE), (picture.resize((240, 100)), WHAT)]
     together = [reply.text for reply in engine.batch(pairs, options)]
-    assert together == [last(engine, *pair, options).text for pair in pairs]
+    for _ in range(2):  # the second time, with what was kept of the pictures
+        assert together == [last(engine, *pair, options).text for pair in pairs]
+    assert len(engine.prefixes) == 2
 
 
 def test_a_family_with_a_processor_of_another_kind_answers(tmp_path, untrained, picture):
@@ -722,6 +750,7 @@ def test_a_family_with_a_processor_of_another_kind_answers(tmp_path, untrained, 
     pairs = [(picture, WHERE), (picture.resize((240, 100)), WHAT)]
     together = [reply.text for reply in engine.batch(pairs, options)]
     assert together == [last(engine, *pair, options).text for pair in pairs]
+    assert len(engine.prefixes) == 0  # nothing is known of how it looks at what stands before a picture
 
 
 def test_the_processor_needs_no_video_processor(untrained):

@@ -265,7 +265,7 @@ class LocalEngine:
             return text + FIXED_SIZE
         limits = {"min_pixels": self.spec.min_pixels, "max_pixels": self.spec.max_pixels}
         patches = images.get_number_of_image_patches(picture.height, picture.width, limits)
-        return text + patches // images.merge_size**2
+        return text - 1 + patches // images.merge_size**2  # in the prompt's text the picture is one token
 
     @property
     def _by_area(self) -> bool:
