@@ -212,7 +212,9 @@ class Hub:
                 if not path.startswith("/store/"):
                     hub.tokens.add(self.headers.get("Authorization"))
                 status = next((code for part, code in (fails or {}).items() if part in path), 200)
-                content = hub.reply(path, data) if status == 200 else {"error": f"no, {TOKEN} is wrong"}
+                content = hub.reply(path, data) if status == 200 else None
+                if content is None:
+                    status, content = (404 if status == 200 else status), {"error": f"no, {TOKEN} is wrong"}
                 text = json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -233,6 +235,9 @@ class Hub:
         if path == "/api/repos/create":
             self.created = json.loads(data)
             return {"url": f"{self.address}/spaces/ada/tinyrs"}
+        if path == "/api/validate-yaml":
+            assert "sdk: gradio" in json.loads(data)["content"]
+            return {"warnings": [], "errors": []}
         if path.startswith("/api/spaces/ada/tinyrs/tree/"):
             return [{"type": "file", "path": name, "size": 3, "oid": "0"} for name in self.files]
         if "/preupload/" in path:
@@ -265,7 +270,11 @@ class Hub:
                 "commitOid": "1" * 40,
                 "success": True,
             }
-        raise AssertionError(path)
+        return None
+
+
+# The hub's library warns of its own way to store a large file; to the hub itself it takes another.
+stores = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 
 @pytest.fixture
@@ -291,6 +300,7 @@ def hub_at(monkeypatch):
     return at
 
 
+@stores
 def test_an_upload_is_one_commit_of_exactly_what_was_listed(checkout, capsys, caplog, monkeypatch, hub_at):
     caplog.set_level("DEBUG")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -306,16 +316,17 @@ def test_an_upload_is_one_commit_of_exactly_what_was_listed(checkout, capsys, ca
     assert set(hub.files) - NEEDED == {".gitattributes", "notes/of_others.md"}  # a renamed module is gone
     assert [path for _, path in hub.calls if "/commit/" in path] == ["/api/spaces/ada/tinyrs/commit/main"]
     assert (
-        hub.created["private"] is True and hub.created["sdk"] == "gradio" and hub.created["type"] == "space"
+        hub.created["visibility"] == "private" and hub.created["sdk"] == "gradio" and hub.created["type"] == "space"
     )
     assert hub.tokens == {f"Bearer {TOKEN}"} and TOKEN not in out + err + caplog.text
 
 
+@stores
 def test_a_public_space_is_asked_for(checkout, monkeypatch, hub_at):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with hub_at() as hub:
         assert main(["deploy", "--repo", "ada/tinyrs", "--public"]) == 0
-    assert hub.created["private"] is False
+    assert hub.created["visibility"] == "public"
 
 
 def test_without_a_token_nothing_is_asked(checkout, capsys, monkeypatch, hub_at):
@@ -326,6 +337,7 @@ def test_without_a_token_nothing_is_asked(checkout, capsys, monkeypatch, hub_at)
     assert hub.calls == [] and "Set HF_TOKEN" in refused(capsys)
 
 
+@stores
 @pytest.mark.parametrize(
     "where, status, words",
     [
@@ -333,6 +345,7 @@ def test_without_a_token_nothing_is_asked(checkout, capsys, monkeypatch, hub_at)
         ("/tree/", 403, "does not let this HF_TOKEN"),
         ("/tree/", 404, "knows no ada/tinyrs"),
         ("/preupload/", 400, "refused the upload to ada/tinyrs (400)"),
+        ("/store/", 400, "refused the upload to ada/tinyrs (400)"),
         ("/commit/", 412, "at the same time"),
         ("/commit/", 403, "does not let this HF_TOKEN"),
     ],

@@ -213,7 +213,9 @@ def _upload(repo: str, found: Plan, token: str, public: bool) -> str:
 
 def _sentence(error: Exception, repo: str) -> str:
     """What the person is told. Nothing that the hub wrote."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    status, cause = None, error
+    while status is None and cause is not None:  # the library wraps what went wrong with one file
+        status, cause = getattr(getattr(cause, "response", None), "status_code", None), cause.__cause__
     if status in (401, 403):
         return f"The hub does not let this HF_TOKEN write to {repo}."
     if status == 404:
