@@ -22,6 +22,8 @@ COMMANDS = (
     "tinyrs",
     "tinyrs ask",
     "tinyrs models",
+    "tinyrs serve",
+    "tinyrs deploy",
     "annotate",
     "annotate import",
     "annotate import-errors",
