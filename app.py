@@ -27,6 +27,7 @@ from gradio.processing_utils import save_pil_to_cache
 from starlette.middleware import Middleware
 
 from annotate.screens import annotate_tab
+from annotate.screens_review import review_tab
 from annotate.store import REASONS, Side, Store, StoreError
 from tinyrs import render
 from tinyrs.compare import compare
@@ -311,6 +312,8 @@ def build(
                 compare_tab(demo, page)
             with gr.Tab("Annotate", id="annotate") as tab:
                 annotate_tab(demo, store, tab, public=on_space())
+            with gr.Tab("Review", id="review") as tab:
+                review_tab(demo, store, tab, public=on_space())
     demo.page = page
     demo.queue(max_size=config.queue_size, default_concurrency_limit=8, api_open=False)
     return demo

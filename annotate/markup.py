@@ -10,6 +10,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 
+from annotate.agreement import Agreement
 from annotate.draft import Look, Seen
 from annotate.rules import REASONS
 from tinyrs.example import Question, Task
@@ -42,6 +43,7 @@ GUIDE = (
     "<b>OK</b> needs no more: clumsy but true is ok.",
     "Judge the steps first and the answer last. Reword a step only as far as it becomes true.",
     "A box hugs its object: no rim of ground, nothing cut off.",
+    "<b>Gold</b> puts your text aside as the hidden truth of this caption; somebody else then gets it unseen.",
 )
 
 
@@ -158,7 +160,7 @@ def tools() -> str:
     return f'<div class="tools" role="toolbar" aria-label="Picture">{made}</div>'
 
 
-def check_line(look: Look, question: Question, names: Mapping[str, str], side: str) -> str:
+def check_line(look: Look, side: str) -> str:
     """Live: well-formed or what is in the way; the scores before and after; what looks wrong all the same."""
     if look.problems:
         items = "".join(f"<li>{escape(problem)}</li>" for problem in look.problems)
@@ -228,6 +230,51 @@ def changes(before: str, after: str) -> str:
         parts += [f"<del>{escape(' '.join(old[a:b]))}</del>"] * (a < b)
         parts += [f"<ins>{escape(' '.join(new[c:d]))}</ins>"] * (c < d)
     return " ".join(parts)
+
+
+def review(
+    changed: Sequence[tuple[str, str]],
+    author: str,
+    others: Mapping[str, Mapping[int, Mapping]],
+    own: Mapping[int, Mapping],
+    steps: int,
+) -> str:
+    """What a reviewer sees beside the desk. `changed` holds (what, HTML of `changes`) pairs; `others` and `own` are
+    marks by step, the others' shown only when every step has an own one."""
+    parts = [f'<h3>What {escape(author)} changed</h3>']
+    parts += [f'<p class="change" dir="auto"><b>{escape(what)}</b> {text}</p>' for what, text in changed]
+    if others and len(own) < steps:
+        parts.append('<p class="fine">The annotator\'s verdicts appear here when you have judged every step.</p>')
+    elif others:
+        for name, rows in others.items():
+            said = "".join(
+                f'<li value="{step + 1}">{NAMES[mark["verdict"]]}{_differs(mark, own.get(step))}'
+                f'{escape(" · " + mark["reason"]) if mark["reason"] else ""}</li>'
+                for step, mark in sorted(rows.items())
+            )
+            parts.append(f"<p><b>{escape(name)}</b> said:</p><ol>{said}</ol>")
+    return f'<div class="beside">{"".join(parts)}</div>'
+
+
+def _differs(theirs: Mapping, own: Mapping | None) -> str:
+    return "" if own is None or own["verdict"] == theirs["verdict"] else f' (you: {NAMES[own["verdict"]]})'
+
+
+def agreement(groups: Mapping[str, Mapping[str, Agreement]]) -> str:
+    """Agreement by group, each number with its n."""
+    heads = ("", "Verdicts: kappa", "equal", "n", "Boxes: mean IoU", "n", "Texts: edit distance", "n")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    rows = ""
+    for group, numbers in groups.items():
+        for name, one in numbers.items():
+            cells = (_share(one.kappa), _share(one.same), one.verdicts, _share(one.iou), one.boxes)
+            cells += (_share(one.distance), one.texts)
+            values = "".join(f"<td>{cell}</td>" for cell in cells)
+            rows += f'<tr><th scope="row"><span class="fine">{escape(group)}</span> {escape(name)}</th>{values}</tr>'
+    return (
+        '<div class="boxes-table" tabindex="0" role="region" aria-label="Agreement"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 def wants_box(question: Question) -> bool:

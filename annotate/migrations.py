@@ -16,7 +16,7 @@ _FIRST = (
     "pictures", "runs", "sides", "flags", "votes", "captions", "revisions", "reviews", "leases", "exports",
     "export_rows",
 )  # fmt: skip
-RECORDS = (*_FIRST, "marks", "withdrawals", "given_answers")
+RECORDS = (*_FIRST, "marks", "withdrawals", "given_answers", "golds")
 
 
 class ForeignDatabase(Exception):
@@ -364,4 +364,21 @@ def m003_order(db: Database) -> None:
             created_at TEXT NOT NULL
         )""",
         *_append_only("given_answers"),
+    )
+
+
+@migrations()
+def m004_golds(db: Database) -> None:
+    """Captions whose right text is known and kept hidden, to see how well people find it."""
+    _run(
+        db,
+        """CREATE TABLE golds (
+            id INTEGER PRIMARY KEY,
+            caption INTEGER NOT NULL UNIQUE REFERENCES captions(id),
+            reasoning TEXT NOT NULL,
+            answer TEXT NOT NULL,
+            author TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        )""",
+        *_append_only("golds"),
     )

@@ -38,6 +38,10 @@ _NOT_OWN = """NOT EXISTS (SELECT 1 FROM revisions w JOIN revisions r ON r.id = h
       AND w.author = :author)"""
 
 
+# Whoever knows the right text of a gold item is not measured by it.
+_NOT_OWN_GOLD = "NOT EXISTS (SELECT 1 FROM golds g WHERE g.caption = h.caption AND g.author = :author)"
+
+
 def next_to_annotate(store: Store, author: str, minutes: float = LEASE_MINUTES) -> dict | None:
     """The caption to correct next (as `Store.caption`, plus "lease_until"), leased to `author`, or None.
 
@@ -45,7 +49,7 @@ def next_to_annotate(store: Store, author: str, minutes: float = LEASE_MINUTES) 
     rank the oldest first, but every RANDOM_EVERY-th from the random sample; at last those that this author
     skipped. "offered" says which of these it was: "again", "order", "random" or "skipped".
     """
-    return _next(store, author, minutes, "annotate", "true")
+    return _next(store, author, minutes, "annotate", _NOT_OWN_GOLD)
 
 
 def next_to_review(store: Store, author: str, minutes: float = LEASE_MINUTES) -> dict | None:

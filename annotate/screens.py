@@ -13,7 +13,7 @@ from functools import lru_cache, wraps
 
 import gradio as gr
 
-from annotate import marks, markup, queue, rules, signals, work
+from annotate import marks, markup, overlap, queue, rules, signals, work
 from annotate.steps import put_box
 from annotate.store import Conflict, Store, StoreError
 from tinyrs import render
@@ -138,7 +138,7 @@ def desk(
                         verb.capitalize(), variant="primary" if verb == "accept" else "secondary", size="md",
                         elem_id=f"{key}{verb}", elem_classes=f"do-{verb}", min_width=80,
                     )
-                    for verb in ("accept", "save", "reject", "skip")
+                    for verb in ("accept", "save", "reject", "skip", *(() if review else ("gold",)))
                 }  # fmt: skip
             gr.HTML(markup.keys(), elem_classes="help")
 
@@ -221,7 +221,7 @@ def desk(
         said = marks.current(store, caption["judged"]["id"], person) if person else {}
         grounding = markup.wants_box(caption["question"])
         return {
-            check: markup.check_line(seen, caption["question"], caption["names"], caption["side"]),
+            check: markup.check_line(seen, caption["side"]),
             layers: markup.layers(
                 seen.boxes, words, caption["names"], work.step_of(caption, text, said), grounding
             ),
@@ -360,6 +360,13 @@ def desk(
         queue.skip(store, _held(caption)["id"], person)
         return following(person, finished)
 
+    def gold_it(caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request):
+        """Put the text aside as the hidden truth; the caption waits for somebody else."""
+        person = author(request, typed, public)
+        overlap.add_gold(store, _held(caption)["id"], reasoning=text or "", answer=words or "", author=person)
+        queue.release(store, caption["id"], person, done=False)
+        return following(person, finished, "Kept as a gold item: somebody else gets this caption without your text.")
+
     quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     live = {**quick, "trigger_mode": "always_last"}
     start = [item, name, done]
@@ -396,6 +403,8 @@ def desk(
     )
     button["save"].click(told(save_it), [*start, *fields], everything, api_name=f"{api}save", **quick)
     button["accept"].click(told(accept_it), [*start, *fields], everything, api_name=f"{api}accept", **quick)
+    if not review:
+        button["gold"].click(told(gold_it), [*start, *fields], everything, api_name="gold", **quick)
     button["reject"].click(told(reject_it), start, everything, api_name=f"{api}reject", **quick)
     button["skip"].click(told(skip_it), start, everything, api_name=f"{api}skip", **quick)
 

@@ -31,7 +31,7 @@ TIERS = {
 """Modules import from lower tiers, or beside themselves without a circle. The rest of tinyrs/ is tier 1."""
 
 HOMES = {
-    "gradio": ("app", "annotate.screens"),
+    "gradio": ("app", "annotate.screens", "annotate.screens_review"),
     "spaces": ("app",),
     "uvicorn": ("tinyrs.serve",),
     "starlette": ("tinyrs.serve", "app"),

@@ -1,0 +1,105 @@
+"""What two people said of the same thing, read from the store: the rows that annotate/agreement.py measures.
+
+Three sources: verdicts that a second person gave on the same steps, texts that a reviewer accepted or amended,
+and gold items, whose right text was put aside before anybody else saw the caption.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from annotate import marks, rules
+from annotate.agreement import Compared
+from annotate.rows import exists, insert
+from annotate.store import Store
+
+GOLD = "gold"
+
+
+def add_gold(store: Store, caption: int, *, reasoning: str, answer: str, author: str) -> int:
+    """Keep the right text of `caption` aside; returns the gold item's id. The caption itself waits as before.
+
+    Raises Refused for a text that could not be accepted, or a caption that somebody has worked on already, whose
+    truth would not have been hidden.
+    """
+    author = rules.person(author)
+    reasoning, answer = rules.text(reasoning, "reasoning"), rules.text(answer, "answer", empty=False)
+    now = store.caption(caption)
+    problems = rules.caption_problems(now["question"], reasoning, answer)
+    if problems:
+        raise rules.Refused("This cannot be a gold item yet: " + " ".join(problems))
+    if now["state"] != "annotate" or len(store.history(caption)) > 1:
+        raise rules.Refused("Only a caption that nobody has corrected yet can be a gold item.")
+    with store.write() as db:
+        exists(db, "captions", "id", caption, "caption")
+        row = {"caption": caption, "reasoning": reasoning, "answer": answer, "author": author}
+        if db.conn.execute("SELECT 1 FROM golds WHERE caption = ?", [caption]).fetchone():
+            raise rules.Refused("This caption is a gold item already.")
+        return insert(db, "golds", {**row, "created_at": store.now()})
+
+
+def compared(store: Store) -> list[Compared]:
+    """Everything that two people said of the same thing. `by` came first, `other` second, or is GOLD."""
+    return [*_verdicts(store), *_reviews(store), *_golds(store)]
+
+
+def _verdicts(store: Store):
+    with store.read() as db:
+        twice = db.conn.execute(
+            "SELECT m.revision, c.task FROM standing_marks m JOIN revisions r ON r.id = m.revision"
+            " JOIN captions c ON c.id = r.caption LEFT JOIN golds g ON g.caption = c.id WHERE g.id IS NULL"
+            " GROUP BY m.revision HAVING count(DISTINCT m.author) > 1 ORDER BY m.revision"
+        ).fetchall()
+    for revision, task in twice:
+        # In the order in which they came: the first mark of each is older.
+        said = sorted(marks.of_revision(store, revision).items(), key=lambda item: min(m["id"] for m in item[1].values()))
+        for (one, ones), (other, others) in combinations(said, 2):
+            if pairs := _both(ones, others):
+                yield Compared(one, other, task, pairs)
+
+
+def _both(ones: dict, others: dict) -> tuple[tuple[str, str], ...]:
+    return tuple((ones[step]["verdict"], others[step]["verdict"]) for step in sorted(ones.keys() & others.keys()))
+
+
+def _reviews(store: Store):
+    with store.read() as db:
+        rows = db.conn.execute(
+            """SELECT c.task, r.author, v.author, v.verdict, r.reasoning, r.answer, a.reasoning, a.answer
+               FROM standing_reviews v JOIN revisions r ON r.id = v.revision
+               JOIN captions c ON c.id = r.caption
+               LEFT JOIN revisions a ON a.parent = r.id AND v.verdict = 'amend' AND a.author = v.author
+               WHERE NOT v.self_reviewed AND v.verdict <> 'reject'
+                 AND NOT (r.author LIKE 'model:%' OR r.author LIKE 'import:%')
+               ORDER BY v.id"""
+        ).fetchall()
+    for task, author, reviewer, verdict, reasoning, answer, new_reasoning, new_answer in rows:
+        mine = reasoning, answer
+        yield _texts(author, reviewer, task, mine, mine if verdict == "accept" else (new_reasoning, new_answer))
+
+
+def _golds(store: Store):
+    with store.read() as db:
+        golds = list(
+            db.query(
+                "SELECT g.*, c.task, (SELECT min(id) FROM revisions WHERE caption = g.caption) AS first"
+                " FROM golds g JOIN captions c ON c.id = g.caption ORDER BY g.caption"
+            )
+        )
+    for gold in golds:
+        said = marks.of_revision(store, gold["first"])
+        last = {}
+        for row in store.history(gold["caption"])[1:]:
+            if row["restores"] is None and not rules.same_person(row["author"], gold["author"]):
+                last[row["author"]] = row["reasoning"], row["answer"]
+        truth = gold["reasoning"], gold["answer"]
+        for author in sorted({*last, *said} - {gold["author"]}):
+            if author in last:
+                yield _texts(author, GOLD, gold["task"], last[author], truth)
+            if pairs := _both(said.get(author, {}), said.get(gold["author"], {})):
+                yield Compared(author, GOLD, gold["task"], pairs)
+
+
+def _texts(author: str, other: str, task: str, mine: tuple[str, str], theirs: tuple[str, str]) -> Compared:
+    boxes = rules.answer_boxes(*mine), rules.answer_boxes(*theirs)
+    return Compared(author, other, task, (), boxes if any(boxes) else None, ("\n".join(mine), "\n".join(theirs)))
