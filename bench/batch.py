@@ -3,7 +3,8 @@
     python -m bench.batch [--models pocket,pocket-r1] [--rows 64] [--batch 16] [--max-new-tokens 32] [--json]
 
 Questions of several kinds about drawn pictures of several shapes, a batch at once and then the same ones one at a
-time, turn by turn. The processor's time counts where other work shares the cores.
+time by plain `generate`, turn by turn: with a picture of its own for every question, and with five questions about
+each picture, as the published question sets have. The processor's time counts where other work shares the cores.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bench.follow_up import QUESTIONS, pictures
+from bench.follow_up import QUESTIONS, pictures, plain
 
 CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
 
@@ -24,13 +25,18 @@ def now() -> dict[str, float]:
     return {name: clock() for name, clock in CLOCKS.items()}
 
 
-def measure(model: str, rows: int, batch: int, max_new_tokens: int | None) -> dict:
-    """Answers a second, both ways, by the clock and by processor time, and how many of the answers are the same."""
+def measure(model: str, rows: int, batch: int, max_new_tokens: int, a_picture: int) -> dict:
+    """Answers a second, both ways, by the clock and by processor time, and how many answers are the same.
+
+    `a_picture` questions are asked about each picture.
+    """
     from tinyrs.engine import Options, open_engine
 
     engine, options = open_engine(model), Options(max_new_tokens=max_new_tokens)
-    pairs = [(picture, QUESTIONS[i % len(QUESTIONS)]) for i, picture in enumerate(pictures(rows))]
+    shown = list(pictures(-(-rows // a_picture)))
+    pairs = [(shown[i // a_picture], QUESTIONS[i % len(QUESTIONS)]) for i in range(rows)]
     engine.batch(pairs[:2], options)
+    engine.prefixes.clear()
     spent = {name: {"alone": 0.0, "together": 0.0} for name in CLOCKS}
     same = 0
     for start in range(0, rows, batch):
@@ -38,7 +44,8 @@ def measure(model: str, rows: int, batch: int, max_new_tokens: int | None) -> di
         moments = [now()]
         at_once = engine.batch(some, options)
         moments.append(now())
-        one_by_one = [engine.batch([pair], options)[0] for pair in some]
+        with plain(engine):
+            one_by_one = [engine.batch([pair], options)[0] for pair in some]
         moments.append(now())
         for name in CLOCKS:
             spent[name]["together"] += moments[1][name] - moments[0][name]
@@ -46,7 +53,7 @@ def measure(model: str, rows: int, batch: int, max_new_tokens: int | None) -> di
         same += sum(
             (a.text, a.tokens) == (b.text, b.tokens) for a, b in zip(at_once, one_by_one, strict=True)
         )
-    found = {"model": model, "rows": rows, "batch": batch, "same": same}
+    found = {"model": model, "rows": rows, "batch": batch, "a_picture": a_picture, "same": same}
     for name, seconds in spent.items():
         found[name] = {way: rows / taken for way, taken in seconds.items()}
         found[name]["ratio"] = seconds["alone"] / seconds["together"]
@@ -66,20 +73,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Every number must be at least 1.", file=sys.stderr)
         return 2
     if not args.json:
-        print("| model | answers a second of | alone | in batches | ratio | same answers |")
-        print("|---|---|---|---|---|---|")
+        print(
+            "| model | questions a picture | answers a second of | alone | in batches | ratio | same answers |"
+        )
+        print("|---|---|---|---|---|---|---|")
     for model in args.models.split(","):
-        found = measure(model, args.rows, args.batch, args.max_new_tokens)
-        if args.json:
-            print(json.dumps(found), flush=True)
-            continue
-        for name in CLOCKS:
-            rates = found[name]
-            print(
-                f"| {model} | {name} | {rates['alone']:.1f} | {rates['together']:.1f} | {rates['ratio']:.1f} "
-                f"| {found['same']} of {found['rows']} |",
-                flush=True,
-            )
+        for a_picture in (1, len(QUESTIONS)):
+            found = measure(model, args.rows, args.batch, args.max_new_tokens, a_picture)
+            if args.json:
+                print(json.dumps(found), flush=True)
+                continue
+            for name in CLOCKS:
+                rates = found[name]
+                print(
+                    f"| {model} | {a_picture} | {name} | {rates['alone']:.1f} | {rates['together']:.1f} "
+                    f"| {rates['ratio']:.1f} | {found['same']} of {found['rows']} |",
+                    flush=True,
+                )
     return 0
 
 

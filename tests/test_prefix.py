@@ -1,6 +1,6 @@
 """What is kept of a picture: bounded, everyone's own, and the same answers as without it.
 
-The reference is `batch` of one pair: plain `generate`, which reads the whole prompt at once and keeps nothing.
+The reference is plain `generate`, which reads the whole prompt at once and keeps nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.follow_up import QUESTIONS, pictures
+from bench.follow_up import QUESTIONS, pictures, plain
 from tinyrs.engine import EngineFailure, Options
 from tinyrs.example import Question, Task
 from tinyrs.local import LocalEngine, _looks_back_only
@@ -105,8 +105,8 @@ def ask(engine, picture, question, options=SHORT):
 
 
 def cold(engine, picture, question, options=SHORT):
-    (reply,) = engine.batch([(picture, question)], options)
-    return reply.text, reply.tokens
+    with plain(engine):
+        return ask(engine, picture, question, options)
 
 
 @pytest.mark.parametrize(("name", "count"), [("pocket", 5), ("pocket-r1", 2)])
@@ -167,6 +167,18 @@ def test_eight_visitors_with_different_pictures_get_the_cold_answers(pocket):
     assert found == expected
 
 
+def test_a_batch_reads_each_picture_once_and_gives_the_cold_answers(pocket):
+    pocket.prefixes.clear()
+    read = []
+    hook = pocket.model.model.visual.register_forward_hook(lambda *args: read.append(1))
+    asked = [(picture, question) for question in QUESTIONS for picture in pictures(3)]  # three shapes, mixed
+    options = Options(max_new_tokens=12)
+    found = [(reply.text, reply.tokens) for reply in pocket.batch(asked, options)]
+    hook.remove()
+    assert len(read) == 3
+    assert found == [cold(pocket, *pair, options) for pair in asked]
+
+
 def test_the_picture_is_read_once(engine, picture):
     read = []
     engine.model.model.visual.register_forward_hook(lambda *args: read.append(1))
@@ -202,6 +214,8 @@ def test_the_bound_holds_however_many_pictures_come(untrained, engine, picture, 
     assert len(bounded.prefixes) == 2
     monkeypatch.setenv("TINYRS_PREFIX_BYTES", "0")
     without = LocalEngine(resolve(str(untrained)))
+    together = without.batch([(picture, QUESTIONS[0])] * 2, SHORT)
+    assert [(reply.text, reply.tokens) for reply in together] == [ask(engine, picture, QUESTIONS[0])] * 2
     assert ask(without, picture, QUESTIONS[0]) == ask(engine, picture, QUESTIONS[0])
     assert len(without.prefixes) == 0
 

@@ -59,9 +59,10 @@ class LocalEngine:
     One question at a time: the model keeps the positions of the picture it last saw (`rope_deltas`), so a
     lock guards it. `spec.revision` is the commit that was loaded. Raises `EngineUnavailable`.
 
-    `stream` computes [system + picture] and the question after it in two steps, and keeps the first for the
-    next question (at most TINYRS_PREFIX_BYTES of them): an answer is bit for bit the same, kept or not.
-    `batch` answers in the order of length, as many at once as TINYRS_BATCH_TOKENS allow.
+    [system + picture] and the question after it are computed in two steps, and the first is kept for the next
+    questions (TINYRS_PREFIX_BYTES of them): an answer is bit for bit the same, kept or not. `two_steps` is
+    whether the model can; set to False it is plain `generate`, which reads everything at once. `batch` answers
+    in the order of length, as many rows at once as TINYRS_BATCH_TOKENS allow.
     """
 
     def __init__(self, spec: ModelSpec, device: str | None = None) -> None:
@@ -90,7 +91,7 @@ class LocalEngine:
                 f"{spec.name} has no chat template, so there is no way to put a question to it."
             )
         self._ends = _end_tokens(self.model, self.processor.tokenizer)
-        self._prefixed = _looks_back_only(self.model.config)
+        self.two_steps = _looks_back_only(self.model.config)
         # transformers is about to rename it.
         known = inspect.signature(self.model.forward).parameters
         self._cache_word = "cache" if "cache" in known else "past_key_values"
@@ -179,8 +180,6 @@ class LocalEngine:
             return
         if self.model is None:
             raise EngineFailure(f"{self.spec.name} was closed.")
-        inputs = self._inputs(pairs)
-        progress = _Progress(rows, inputs["input_ids"].shape[1], stop, publish)
         config = GenerationConfig(
             do_sample=False,
             max_new_tokens=rows[0].budget,
@@ -189,44 +188,63 @@ class LocalEngine:
         )
         sampler = [_Sampler(options.temperature, options.seed, len(pairs))] if options.temperature > 0 else []
         with torch.inference_mode():
-            streamed = publish is not None
-            inputs = self._after_picture(inputs) if streamed and self._prefixed else inputs.to(self.device)
+            # A GPU reads many pictures sooner at once than one after the other; a CPU does not.
+            apart = self.two_steps and (len(pairs) == 1 or self.device == "cpu")
+            inputs = self._after_pictures(pairs) if apart else self._inputs(pairs).to(self.device)
             if stop.is_set():
                 return
+            progress = _Progress(rows, inputs["input_ids"].shape[1], stop, publish)
             self.model.generate(
                 **inputs, generation_config=config, stopping_criteria=[progress], logits_processor=sampler
             )
 
-    def _after_picture(self, inputs) -> dict:
-        """What `generate` needs to go on after the picture of `inputs` (one row), computed now or kept from before.
+    def _after_pictures(self, pairs: Sequence[tuple[Image.Image, Question]]) -> dict:
+        """What `generate` needs to go on after the pictures of `pairs`, which are read now or were before.
 
-        The picture's keys and values come with its `rope_deltas`: with those of another picture the model would
-        take every later token for one at another place, and say nothing.
+        A picture's keys and values come with its `rope_deltas`: with those of another picture the model would
+        take every later token for one at another place, and say nothing. Each row is [padding, start up to the
+        end of the picture, padding, question]; the padding is masked, and positions do not count it.
         """
-        ids = inputs["input_ids"]
-        end = int(inputs["mm_token_type_ids"][0].nonzero()[-1]) + 1
-        key = key_of(
-            self.spec.source,
-            str(self.spec.revision),
-            str(self.model.dtype),
-            ids[0, :end].numpy(),
-            inputs["image_grid_thw"].numpy(),
-            inputs["pixel_values"].numpy(),
+        read: dict[bytes, tuple] = {}
+        keys, starts, ends = [], [], []
+        for pair in pairs:
+            inputs = self._inputs([pair])
+            ids = inputs["input_ids"][0]
+            end = int(inputs["mm_token_type_ids"][0].nonzero()[-1]) + 1
+            key = key_of(
+                self.spec.source,
+                str(self.spec.revision),
+                str(self.model.dtype),
+                ids[:end].numpy(),
+                inputs["image_grid_thw"].numpy(),
+                inputs["pixel_values"].numpy(),
+            )
+            if key not in read:
+                read[key] = self._read_picture(key, inputs, end)
+            keys.append(key), starts.append(ids[:end]), ends.append(ids[end:])
+        kept = [read[key] for key in keys]
+        layers = [
+            tuple(_on_the_right([layers[number][side] for layers, _ in kept], dim=2) for side in (0, 1))
+            for number in range(len(kept[0][0]))
+        ]
+        self.model.model.rope_deltas = torch.cat([deltas for _, deltas in kept])
+        ids, mask = (
+            torch.cat([_on_the_right([one[None] for one in part], 1, fill) for part in parts], 1)
+            for parts, fill in (
+                ((starts, ends), self._pad),
+                (([torch.ones_like(one) for one in part] for part in (starts, ends)), 0),
+            )
         )
-        kept = self.prefixes.get(key)
-        if kept is None:
-            kept = self._read_picture(inputs, end)
-            self.prefixes.put(key, kept, sum(tensor.nbytes for layer in kept[0] for tensor in layer))
-        layers, deltas = kept
-        self.model.model.rope_deltas = deltas.clone()
         return {
             "input_ids": ids.to(self.device),
-            "attention_mask": torch.ones_like(ids, device=self.device),
+            "attention_mask": mask.to(self.device),
             self._cache_word: DynamicCache(layers),  # copies: what is kept stays as it is
         }
 
-    def _read_picture(self, inputs, end: int) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
+    def _read_picture(self, key: bytes, inputs, end: int) -> tuple[list[tuple], torch.Tensor]:
         """The keys and values of every layer (1, heads, end, size) after the first `end` tokens, and `rope_deltas`."""
+        if (kept := self.prefixes.get(key)) is not None:
+            return kept
         model, cache = self.model.model, DynamicCache()
         ids = inputs["input_ids"][:, :end].to(self.device)
         model.rope_deltas = None
@@ -239,7 +257,9 @@ class LocalEngine:
             use_cache=True,
             **{self._cache_word: cache},
         )
-        return [(layer.keys, layer.values) for layer in cache.layers], model.rope_deltas
+        made = [(layer.keys, layer.values) for layer in cache.layers], model.rope_deltas
+        self.prefixes.put(key, made, sum(tensor.nbytes for layer in made[0] for tensor in layer))
+        return made
 
     def _batches(self, pairs: Sequence[tuple[Image.Image, Question]]) -> Iterator[list[int]]:
         """The numbers of `pairs`, the longest first, in groups that are read at once.
@@ -406,6 +426,17 @@ def _without_video(kind: type) -> type:
             super().__init__(image_processor, tokenizer, chat_template=chat_template, **kwargs)
 
     return PictureProcessor
+
+
+def _on_the_right(tensors: Sequence[torch.Tensor], dim: int, fill: int = 0) -> torch.Tensor:
+    """`tensors` below each other (along 0), each with `fill` before it along `dim` up to the longest one's length."""
+    length = max(tensor.shape[dim] for tensor in tensors)
+    padded = []
+    for tensor in tensors:
+        shape = list(tensor.shape)
+        shape[dim] = length - shape[dim]
+        padded.append(torch.cat([tensor.new_full(shape, fill), tensor], dim) if shape[dim] else tensor)
+    return torch.cat(padded)
 
 
 def _looks_back_only(config) -> bool:
