@@ -39,6 +39,7 @@ COMMANDS = (
     "training.evaluate",
     "training.evaluate score",
     "training.evaluate report",
+    "training.ablate",
     "training.pocket",
     "training.pocket.scenes",
     "bench.pocket",

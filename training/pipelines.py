@@ -96,7 +96,7 @@ class Pocket(Pipeline):
             raise BadData(f"There is no folder {args.data}.")
         train, kept = pictures.load(args.data)
         train += pictures.drawn(range(args.drawn))
-        kept += pictures.drawn(range(10**6, 10**6 + max(20, args.drawn // 10)))
+        kept += pictures.drawn(range(10**6, 10**6 + max(10, args.drawn // 10)))
         self.taught, self.rewarded = split(train)
         name = short([pictures_digest(kept), args.questions])
         self.files = write_benchmarks(kept, args.out / "benchmarks" / name, args.questions)
@@ -108,9 +108,10 @@ class Pocket(Pipeline):
 
     def rows(self, cell: Cell):
         from training.pocket import pool
+        from training.pocket.__main__ import MIXTURES
 
         letter, _ = change(cell.steps[-1])
-        shares = {"P": pool.CAPTIONED, "R": pool.REWARDED}.get(letter, pool.TASKS_AS_THEY_COME)
+        shares = {"P": MIXTURES["1_pretrain"], "R": pool.REWARDED}.get(letter, pool.TASKS_AS_THEY_COME)
         known = self.rewarded if letter == "R" else self.taught
         thinking = self.recipe(cell).thinking
         return pool.Pool(

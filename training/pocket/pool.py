@@ -23,11 +23,8 @@ from tinyrs.prompt import CHOOSE, messages, tag_of
 from tinyrs.strictjson import BadData
 from training.grpo import truth
 from training.pocket.pictures import Known
-from training.pocket.questions import Row, scene_view
+from training.pocket.questions import MAKERS, Row, scene_view
 from training.pocket.rows import VariedRows
-
-CAPTIONED = {"describe": 0.22, "classify": 0.13, "locate_all": 0.5, "whereabouts": 0.15}
-"""Stage P: shares of the makers of training.pocket.questions."""
 
 TASKS_AS_THEY_COME = {
     "describe": 0.3,
@@ -81,7 +78,7 @@ class Pool:
         asked: bool = False,
     ):
         self.known, self.count, self.thinking, self.seed, self.asked = known, count, thinking, seed, asked
-        fitting = VariedRows(known, shares, count, thinking, seed).mixture
+        fitting = carried(VariedRows(known, shares, count, thinking, seed))
         if not fitting:
             raise BadData(f"None of the {len(known)} pictures carries such questions: take more of them.")
         self.makers = {name: VariedRows(known, {name: 1.0}, count, thinking, seed) for name in fitting}
@@ -130,6 +127,17 @@ class Pool:
         }
 
 
+def carried(rows: VariedRows) -> dict[str, float]:
+    """The shares of those makers for which some picture truly carries a question: others would be tried for ever."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for name, share in rows.mixture.items():
+        extra = {"labels": rows.labels} if name == "classify" else {}
+        if any(MAKERS[name](known, rng, **extra) for known in rows.fitting[name] for _ in range(8)):
+            found[name] = share
+    return found
+
+
 def pictures_digest(known: Sequence[Known]) -> str:
     """A checksum over pictures and what is known of them; each picture is read once."""
     digest = hashlib.sha256()
@@ -141,9 +149,11 @@ def pictures_digest(known: Sequence[Known]) -> str:
 
 def split(known: Sequence[Known], one_in: int = 5) -> tuple[list[Known], list[Known]]:
     """(pictures for P, S and C, pictures for R): told apart by content, so that R sees none that they saw."""
+    contents = [hashlib.sha256(each.pixels.tobytes()).digest() for each in known]
+    rewarded = set(sorted(set(contents))[::one_in])
     sides: tuple[list[Known], list[Known]] = ([], [])
-    for each in known:
-        sides[hashlib.sha256(each.pixels.tobytes()).digest()[0] % one_in == 0].append(each)
+    for each, content in zip(known, contents, strict=True):
+        sides[content in rewarded].append(each)
     return sides
 
 
@@ -158,6 +168,7 @@ def write_benchmarks(kept: Sequence[Known], folder: Path, count: int) -> dict[Pa
     files = {}
     for name, (kind, shares) in BENCHMARKS.items():
         rows = VariedRows(kept, shares, count, False, 1)
+        rows.mixture = carried(rows)
         if not rows.mixture:
             continue
         path = folder / f"{name}.json"
