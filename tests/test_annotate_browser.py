@@ -351,3 +351,41 @@ def test_a_finger_moves_a_box_on_a_phone(browser, tmp_path):
         touch("touchEnd")
         assert svg.bounding_box()["width"] > 1.5 * frame["width"]
         assert not visitor.errors
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("1280", "dark"), ("390", "light")])
+def test_a_second_person_reviews_by_keyboard_and_sees_the_numbers(browser, tmp_path, size, scheme):
+    demo = page()
+    store = demo.page.store
+    store.self_review = False
+    (caption,) = captions(store, 1)
+    first = store.caption(caption)["revision"]["id"]
+    for step, verdict in enumerate(("ok", "wrong", "unsupported", "ok")):
+        marks.add(store, first, step, verdict, author="Ada")
+    better = REASONED.replace("a red crane", "a white crane")
+    store.save_correction(first, reasoning=better, answer="[[100,330,400,430]]", author="Ada")
+    options = {"viewport": SIZES[size], "color_scheme": scheme, "reduced_motion": "reduce"}
+    with served(demo) as url, Visitor(browser, url, **options) as visitor:
+        visitor.page.get_by_role("tab", name="Review").click()
+        visitor["#review-annotator input, #review-annotator textarea"].first.fill("Bob")
+        visitor["#review-next"].click()
+        expect(visitor["#review-steps li"].first).to_be_focused()
+        expect(visitor["#review-beside ins"].first).to_have_text("white")
+        expect(visitor["#review-beside"]).not_to_contain_text("Ada said")
+        for step in range(4):
+            visitor.page.keyboard.press("1")
+            expect(visitor[f"#review-steps li[data-step='{step}']"]).to_have_attribute("data-state", "ok")
+        expect(visitor["#review-beside"]).to_contain_text("Wrong (you: OK)")
+        visitor.shoot(tmp_path, f"review-{size}-{scheme}")
+        assert visitor.fits() and visitor.page.evaluate(CONTRAST) == []
+        assert visitor.page.evaluate(NAMELESS) == []
+        visitor.page.keyboard.press("Enter")
+        expect(visitor["#review-annotate-notice"]).to_contain_text("Accepted")
+        (row,) = store.accepted()
+        assert (row["author"], row["reviewer"], row["self_reviewed"]) == ("Ada", "Bob", False)
+        visitor["#agreement button"].first.click()
+        visitor["#count-agreement"].click()
+        expect(visitor["#agreement-table"]).to_contain_text("Ada")
+        visitor.shoot(tmp_path, f"agreement-{size}-{scheme}")
+        assert visitor.fits() and visitor.page.evaluate(CONTRAST) == []
+        assert not visitor.errors
