@@ -221,23 +221,20 @@ class LocalEngine:
             )
             if key not in read:
                 read[key] = self._read_picture(key, inputs, end)
-            keys.append(key), starts.append(ids[:end]), ends.append(ids[end:])
+            keys.append(key)
+            starts.append(ids[:end])
+            ends.append(ids[end:])
         kept = [read[key] for key in keys]
         layers = [
             tuple(_on_the_right([layers[number][side] for layers, _ in kept], dim=2) for side in (0, 1))
             for number in range(len(kept[0][0]))
         ]
         self.model.model.rope_deltas = torch.cat([deltas for _, deltas in kept])
-        ids, mask = (
-            torch.cat([_on_the_right([one[None] for one in part], 1, fill) for part in parts], 1)
-            for parts, fill in (
-                ((starts, ends), self._pad),
-                (([torch.ones_like(one) for one in part] for part in (starts, ends)), 0),
-            )
-        )
+        ids = [_on_the_right([row[None] for row in part], 1, self._pad) for part in (starts, ends)]
+        mask = [_on_the_right([torch.ones_like(row[None]) for row in part], 1) for part in (starts, ends)]
         return {
-            "input_ids": ids.to(self.device),
-            "attention_mask": mask.to(self.device),
+            "input_ids": torch.cat(ids, 1).to(self.device),
+            "attention_mask": torch.cat(mask, 1).to(self.device),
             self._cache_word: DynamicCache(layers),  # copies: what is kept stays as it is
         }
 
