@@ -21,6 +21,7 @@ from training.recipe import load
 
 SMALL = ["--rows=8", "--steps=1", "--drawn=12", "--questions=2", "--max_new_tokens=3", "--set=max_pixels=12544"]
 SMALL += ["--set=batch_size=2", "--set=per_device_batch_size=4", "--set=num_workers=0"]
+SMALL += ["--set=warmup=0"]  # or the first step would have a rate of 0, and all weights be the base's
 SMALL += ["--set=R:num_generations=2", "--set=R:max_completion_length=3", "--set=save_steps=1"]
 
 FULL, COLD = Cell(("P", "S", "C", "R"), 0), Cell(("R",), 0)
@@ -136,6 +137,8 @@ def test_every_row_is_trained_from_the_row_before_and_measured(trained, untraine
         assert run["base"] == weights_digest(parent), name
         assert about["seed"] == run["recipe"]["seed"] == 0 and about["versions"]["trl"]
         assert not list(folder.glob("checkpoint-*"))
+    supervised = [weights_digest(folder) for name, folder in found.items() if "R" not in name]
+    assert len({*supervised, weights_digest(untrained)}) == 6, "a step that taught nothing"
     assert [row["row"] for row in told["rows"]] == [row.name for row in TABLES[2].rows]
     for row in told["rows"]:
         assert all(row["ours"][column]["n"] == 2 for column in COLUMNS.values())
@@ -230,7 +233,7 @@ def test_at_2b_stages_and_benchmarks_are_the_commands_of_the_pipeline(untrained,
     args = ["--table=2", "--scale=2b", f"--base={untrained}", f"--data={data}", f"--benchmarks={tmp_path / 'bench'}"]
     args += [f"--out={tmp_path / 'out'}", "--steps=1", "--questions=2", "--max_new_tokens=3"]
     args += [f"--launch=env OMP_NUM_THREADS=1 {sys.executable}", "--set=bf16=false", "--set=num_workers=0"]
-    args += ["--set=batch_size=2", "--set=R:max_completion_length=3", "--set=max_pixels=12544"]
+    args += ["--set=warmup=0", "--set=batch_size=2", "--set=R:max_completion_length=3", "--set=max_pixels=12544"]
     args += [f"--set={letter}:image_dir={data / FILES[letter][:-5]}" for letter in FILES]
     made = work(*args)
     made.prepare()

@@ -163,7 +163,10 @@ class Pocket(Pipeline):
 
 
 class Published(Pipeline):
-    """The paper's models and files; every stage is a command of its own, under --launch."""
+    """The paper's models and files; every stage is a command of its own, under --launch.
+
+    A data file counts by its content, the pictures that it names by their names alone: there are a million.
+    """
 
     def base_name(self) -> str:
         return self.args.base or "qwen2-vl-2b"
