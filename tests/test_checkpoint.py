@@ -7,7 +7,6 @@ from safetensors.torch import load_file, save_file
 
 from training.checkpoint import (
     base_folder,
-    card,
     declare,
     open_network,
     open_processor,
@@ -112,11 +111,3 @@ def test_a_checkpoint_is_known_by_its_weights(checkpoint, untrained):
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     assert weights_digest(checkpoint) != weights_digest(untrained)
-
-
-def test_a_card_names_a_base_of_the_hub_and_no_path_of_this_machine(tmp_path):
-    measured = {"rows": 1000, "steps": 63, "seconds": 5}
-    text = card(Recipe(output_dir=str(tmp_path)), "owner/base", "mine", measured, [{"loss": 2.0, "step": 1}])
-    assert "base_model: owner/base" in text and "1,000 rows, 63 steps" in text
-    text = card(Recipe(output_dir=str(tmp_path)), tmp_path, "mine", measured, [])
-    assert "base_model" not in text and str(tmp_path) not in text

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.checkpoint import skeleton
-from training.rates import check_learning_rates, describe_rates, module_kind, parameter_groups
+from training.rates import check_groups, check_learning_rates, describe_rates, module_kind, parameter_groups
 from training.recipe import Recipe
 
 
@@ -44,6 +44,15 @@ def test_a_flat_rate_does_not_pass_for_the_recipe(untrained):
     flat = torch.optim.AdamW(model.parameters(), lr=1e-3)
     with pytest.raises(RuntimeError, match="would be trained at 0.001, but the recipe says 0.0001"):
         check_learning_rates(model, flat, Recipe(**RATES))
+
+
+def test_where_parameters_are_cut_into_parts_the_groups_are_checked(untrained):
+    model, recipe = skeleton(untrained), Recipe(**RATES)
+    parts = [{"params": [torch.zeros(3, requires_grad=True)], "lr": rate} for rate in RATES.values()]
+    check_groups(model, torch.optim.AdamW(parts), recipe)
+    # An optimizer of DeepSpeed's own would have one rate for all.
+    with pytest.raises(RuntimeError, match="0.001.* in force, but the recipe says"):
+        check_groups(model, torch.optim.AdamW(parts[0]["params"], lr=1e-3), recipe)
 
 
 def test_rates_are_told_with_their_parameter_counts(untrained):

@@ -1,4 +1,4 @@
-"""The folder that a run starts from and the one that it becomes: weights, processor, tinyrs.json, card."""
+"""The folder that a run starts from and the one that it becomes: weights, processor, tinyrs.json."""
 
 from __future__ import annotations
 
@@ -203,43 +203,6 @@ def skeleton(base: Path):
 
     with torch.device("meta"):
         return AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(base))
-
-
-def card(recipe: Recipe, base: str | Path, name: str, measured: dict, log: Sequence[dict]) -> str:
-    """A short model card: what it is, what it came from, how it was trained."""
-    source = Path(base).name if Path(base).exists() else str(base)
-    hub = f"base_model: {base}\n" if "/" in str(base) and not Path(base).exists() else ""
-    losses = (
-        f"\nLoss: {log[0]['loss']:.3f} at step {log[0]['step']}, {log[-1]['loss']:.3f} at the end.\n"
-        if log
-        else ""
-    )
-    rewards = [line for line in log if line.get("reward") is not None]
-    if rewards:
-        first, last = rewards[0], rewards[-1]
-        losses += (
-            f"\nReward: {first['reward']:.3f} at step {first['step']}, {last['reward']:.3f} at step "
-            f"{last['step']}.\n"
-        )
-    settings = "\n".join(
-        f"| {key} | {value} |" for key, value in recipe.trajectory().items() if value is not None
-    )
-    return f"""---
-library_name: transformers
-pipeline_tag: image-text-to-text
-{hub}tags: [remote-sensing, tinyrs, {recipe.stage}]
----
-# {name}
-
-{recipe.about}
-
-Stage `{recipe.stage}` of TinyRS, from `{source}`: {measured["rows"]:,} rows, {measured["steps"]:,} steps, \
-{measured["seconds"]:,} seconds. {"It reasons before it answers." if recipe.thinking else "It answers at once."}
-{losses}
-| setting | value |
-|---|---|
-{settings}
-"""
 
 
 def resumable(output: Path, recipe: Recipe, rows: Sequence[dict], base: Path) -> Path | None:

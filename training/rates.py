@@ -52,11 +52,22 @@ def check_learning_rates(model, optimizer, recipe: Recipe) -> None:
             )
 
 
+def check_groups(model, optimizer, recipe: Recipe) -> None:
+    """The same where parameters were cut into parts (DeepSpeed), and only the groups' rates can still be seen."""
+    optimizer = getattr(optimizer, "optimizer", optimizer)
+    in_force = {group.get("initial_lr", group["lr"]) for group in optimizer.param_groups}
+    rates = recipe.learning_rates()
+    expected = {rates[module_kind(name)] for name, each in model.named_parameters() if each.requires_grad}
+    if in_force != expected:
+        raise RuntimeError(f"Rates of {sorted(in_force)} are in force, but the recipe says {sorted(expected)}.")
+
+
 def describe_rates(model, recipe: Recipe) -> str:
     """One line for each kind of module: how many parameters, at which learning rate."""
     counts = {"language": 0, "vision": 0, "merger": 0}
     for name, parameter in model.named_parameters():
-        counts[module_kind(name)] += parameter.numel()
+        # Under ZeRO-3 a parameter holds nothing but knows its size.
+        counts[module_kind(name)] += getattr(parameter, "ds_numel", parameter.numel())
     rates = recipe.learning_rates()
     return "\n".join(
         f"{kind:9}{count:>15,} parameters  " + (f"learning rate {rates[kind]:g}" if rates[kind] else "frozen")

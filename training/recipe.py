@@ -197,7 +197,7 @@ class GrpoRecipe(Recipe):
 
     rollouts: str = _about(
         "what writes the answers: transformers, or vLLM: colocate (beside the trainer) or server "
-        "(see training/slurm/grpo.sh)",
+        "(see training/slurm/train.sh)",
         "transformers",
     )
     vllm_base_url: str | None = _about("of the vLLM server, for example http://node-2:8000", None)

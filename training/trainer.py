@@ -21,9 +21,9 @@ from datasets import Dataset
 from transformers import TrainerCallback
 
 from training.balance import EpochOrder
+from training.card import card, push, token
 from training.checkpoint import (
     base_folder,
-    card,
     declare,
     open_network,
     open_processor,
@@ -32,7 +32,13 @@ from training.checkpoint import (
     save_processor_files,
 )
 from training.command import devices, need
-from training.rates import check_learning_rates, describe_rates, module_kind, parameter_groups
+from training.rates import (
+    check_groups,
+    check_learning_rates,
+    describe_rates,
+    module_kind,
+    parameter_groups,
+)
 from training.recipe import BadRecipe, Recipe
 
 
@@ -94,7 +100,8 @@ class CheckRates(TrainerCallback):
         self.recipe = recipe
 
     def on_train_begin(self, args, state, control, model=None, optimizer=None, **kwargs):
-        check_learning_rates(model, optimizer, self.recipe)
+        check = check_groups if args.deepspeed_plugin is not None else check_learning_rates
+        check(model, optimizer, self.recipe)
 
 
 class HouseTrainer:
@@ -105,6 +112,7 @@ class HouseTrainer:
 
     def __init__(self, recipe: Recipe, start: Start, rows, *args, keep: int = 0, **kwargs):
         self.recipe, self.base, self.pixels = recipe, start.base, start.pixels
+        self.done = False
         self.order = None
         if recipe.balance or recipe.heavy != 1:
             settings = {"balance": recipe.balance, "corrected": recipe.heavy}
@@ -131,6 +139,7 @@ class HouseTrainer:
             groups = parameter_groups(self.model, self.recipe, self.get_decay_parameter_names(self.model))
             make, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             self.optimizer = make(groups, **settings)
+            check_learning_rates(self.model, self.optimizer, self.recipe)
         return self.optimizer
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
@@ -144,6 +153,9 @@ class HouseTrainer:
         model.tie_weights()
 
     def _save(self, output_dir=None, state_dict=None):
+        if self.done and self.recipe.bf16 and state_dict is not None:
+            # Gathered from many devices: these are not the model's own any more.
+            state_dict = {name: each.bfloat16() for name, each in state_dict.items()}
         super()._save(output_dir, state_dict)
         if self.args.should_save:
             folder = Path(output_dir or self.args.output_dir)
@@ -221,6 +233,8 @@ def begin(config, recipe: Recipe, rows: Sequence[dict], model: str | Path, outpu
         os.environ.get(f"ACCELERATE_USE_{name}") == "true" for name in ("FSDP", "DEEPSPEED")
     ):
         raise BadRecipe("A LoRA is merged at the end, which needs whole weights: train it without FSDP or ZeRO.")
+    if recipe.push_to_hub:
+        token()
     if recipe.report_to != "none":
         need(recipe.report_to, f"report_to {recipe.report_to}")
     output, base = Path(output), base_folder(model)
@@ -252,6 +266,7 @@ def _common(recipe: Recipe, output: Path) -> dict:
         "max_grad_norm": recipe.max_grad_norm,
         "bf16": recipe.bf16,
         "use_cpu": not torch.accelerator.is_available(),  # or bf16 is refused on a machine without a GPU
+        "ddp_find_unused_parameters": False,  # every row has a picture, so every part takes part
         "activation_checkpointing": recipe.gradient_checkpointing,
         "dataloader_num_workers": recipe.num_workers,
         "dataloader_pin_memory": torch.cuda.is_available(),
@@ -279,7 +294,8 @@ def train(trainer: HouseTrainer, start: Start, rows: Sequence[dict], quiet: bool
         if trainer.is_world_process_zero():
             trainer.model.save_pretrained(output / "adapter")
         trainer.model = trainer.model.merge_and_unload()
-    if recipe.bf16:
+    trainer.done = True
+    if recipe.bf16 and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         trainer.model.bfloat16()
     trainer.save_model(str(output))
     if trainer.is_world_process_zero():
@@ -287,9 +303,12 @@ def train(trainer: HouseTrainer, start: Start, rows: Sequence[dict], quiet: bool
         measured = {
             "steps": trainer.state.global_step,
             "rows": len(rows),
+            "processes": devices(),
             "seconds": round(time.monotonic() - started),
         }
-        (output / "README.md").write_text(card(recipe, start.model, output.name, measured, log), encoding="utf-8")
+        (output / "README.md").write_text(card(recipe, start.model, output.name, measured, log, rows), encoding="utf-8")
         (output / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
         declare(trainer.base, output, recipe, trainer.pixels)
+        if recipe.push_to_hub:
+            print(f"Sent to {push(output, recipe.push_to_hub)}", file=sys.stderr)
     return output
