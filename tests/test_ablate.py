@@ -271,6 +271,7 @@ def test_a_dry_run_shows_the_tree_and_makes_nothing(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "39 trainings (13 for each of 3 seeds) and 34 evaluations" in told
     assert "without sharing it would be 120 trainings" in told and "No pace is known of C, " in told
+    assert "the warm-up is as long: P (50 steps)." in told  # 640 rows are 40 steps
     assert not out.exists()
 
 

@@ -87,7 +87,7 @@ def tables(args: argparse.Namespace, work: Work, measured: dict[Cell, dict[str, 
 def describe(args: argparse.Namespace, pipeline: Pipeline) -> str:
     """The tree, how many runs it has, and how long they should take."""
     cells, times = tree(args.table, args.seeds), known_times(args.out / "cells")
-    lines, seconds, unknown, first = [], 0.0, set(), [cell for cell in cells if cell.seed == args.seeds[0]]
+    lines, seconds, unknown, cold, first = [], 0.0, set(), set(), [cell for cell in cells if cell.seed == args.seeds[0]]
     for cell in sorted(first, key=lambda cell: cell.steps):
         recipe = pipeline.recipe(cell)
         size = pipeline.steps(cell)
@@ -95,6 +95,8 @@ def describe(args: argparse.Namespace, pipeline: Pipeline) -> str:
         base = "base" if len(cell.steps) == 1 else " + ".join(cell.steps[:-1])
         name = f"{'    ' * (len(cell.steps) - 1)}{cell.steps[-1]}"
         lines.append(f"{name:32}from {base:32}{told}, {Path(pipeline.recipe_file(cell)).name}")
+        if size and recipe.warmup >= max(1, size):
+            cold.add(f"{cell.steps[-1][0]} ({recipe.warmup:g} steps)")
         pace = times.get(pace_key(recipe))
         if pace is None or not size:
             unknown.add(cell.steps[-1])
@@ -105,6 +107,8 @@ def describe(args: argparse.Namespace, pipeline: Pipeline) -> str:
         f"{len(leaves(args.table, args.seeds))} evaluations; without sharing it would be "
         f"{len(args.seeds) * sum(len(row.steps) for table in args.table for row in TABLES[table].rows)} trainings."
     )
+    if cold:
+        lines.append(f"Never at its full learning rate, because the warm-up is as long: {', '.join(sorted(cold))}.")
     asked = len(leaves(args.table, args.seeds)) * 4 * (args.questions or 0) if args.scale == "pocket" else 0
     seconds += asked * (known_pace(args.out / "answers") or 0)
     if seconds:
