@@ -48,6 +48,8 @@ COMMANDS = (
     "bench.pocket",
     "bench.scene",
     "bench.leaks",
+    "bench.follow_up",
+    "bench.batch",
     "dev.docs",
 )
 
