@@ -4,7 +4,7 @@
 
 DIR holds any of the folders aid, nwpu_vhr10 and rsvqa in their published layouts; without it the build learns from
 drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, so a
-build that was stopped goes on. Two cores need about two hours; dev/LOG.md has the curve and what was tried.
+build that was stopped goes on. Two cores need a little over two hours; dev/LOG.md has the curve and what was tried.
 """
 
 from __future__ import annotations
@@ -256,13 +256,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--drawn", type=int, default=1500, help="drawn pictures to learn from")
     made.add_argument(
-        "--teacher_minutes", type=float, default=12, help="minutes for the convolutional teacher"
+        "--teacher_minutes", type=float, default=11, help="minutes for the convolutional teacher"
     )
-    made.add_argument("--eyes_minutes", type=float, default=45, help="minutes for the vision tower")
-    made.add_argument("--place_steps", type=int, default=1300, help="steps that teach where things are")
+    made.add_argument("--eyes_minutes", type=float, default=42, help="minutes for the vision tower")
+    made.add_argument("--place_steps", type=int, default=1500, help="steps that teach where things are")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
-    made.add_argument("--sft_rows", type=int, default=18_400, help="rows of stage S")
-    made.add_argument("--cot_rows", type=int, default=5_600, help="rows of stage C")
+    made.add_argument("--sft_rows", type=int, default=48_000, help="rows of stage S")
+    made.add_argument("--cot_rows", type=int, default=12_000, help="rows of stage C")
     made.add_argument("--seed", type=int, default=0, help="of weights, order and views")
     return made
 
