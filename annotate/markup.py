@@ -101,7 +101,7 @@ def layers(
     """
     if not seen:
         hint = '<p class="fine">No box yet: press N, or choose Draw and drag.</p>' if grounding else ""
-        return f'<div class="boxes-data" data-answer="{escape(answer)}" data-boxes="[]"></div>{hint}'
+        return _data([], answer) + hint
     data, rows = [], []
     for one in seen:
         step = None if one.step is None else step_of.get(one.step, one.step)
@@ -125,9 +125,16 @@ def layers(
     heads = ("Box", "Left", "Top", "Right", "Bottom", "IoU to the original", "IoU to the other model")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     return (
-        f'<div class="boxes-data" data-answer="{escape(answer)}" data-boxes="{escape(json.dumps(data))}"></div>'
-        f'<div class="boxes-table" tabindex="0" role="region" aria-label="Boxes, from 0 to 1000"><table>'
+        f'{_data(data, answer)}<div class="boxes-table" tabindex="0" role="region" aria-label="Boxes, from 0 to 1000"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _data(boxes: list[dict], answer: str) -> str:
+    # As text, not in attributes: what a model wrote stays what it is, wherever it is looked for.
+    return (
+        f'<div class="boxes-data" hidden><pre class="text">{escape(answer)}</pre>'
+        f'<pre class="json">{escape(json.dumps(boxes))}</pre></div>'
     )
 
 

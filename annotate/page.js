@@ -203,17 +203,19 @@
     if (!stage || !data || drag || current === "box" || waiting.some((order) => order.do === "box")) return;
     // An answer that comes late tells of a text that is no longer in the field.
     const field = part(".edit-answer textarea, .edit-answer input");
-    if (!field || data.dataset.answer.trim() !== field.value.trim()) return;
-    if (stage.dataset.drawn === data.dataset.boxes) return;
-    stage.dataset.drawn = data.dataset.boxes;
-    draw(stage, JSON.parse(data.dataset.boxes));
+    const said = (name) => data.querySelector(`.${name}`).textContent;
+    if (!field || said("text").trim() !== field.value.trim()) return;
+    const state = view(stage), boxes = said("json");
+    if (state.drawn === boxes) return;
+    state.drawn = boxes;
+    draw(stage, JSON.parse(boxes));
   }
 
   const groupOf = (stage, one) => stage.querySelector(`g.box[data-key="${one.key}"]`);
   const target = (one) => ({ where: one.where, index: one.index, box: one.box.map(Math.round), key: one.key });
 
   function put(stage, one) {
-    stage.dataset.drawn = "";
+    view(stage).drawn = "";
     send({ do: "box", ...target(one) });
   }
 
@@ -303,7 +305,7 @@
       place(stage);
     }
     if (!moved || event.type === "pointercancel" || (one.index === null && thin)) {
-      stage.dataset.drawn = "";
+      view(stage).drawn = "";
       refresh();
     } else if (kind) {
       put(stage, one);
@@ -327,7 +329,7 @@
       shape(group, one);
       put(stage, one);
     } else if (event.key === "Delete" || event.key === "Backspace") {
-      stage.dataset.drawn = "";
+      view(stage).drawn = "";
       send({ do: "box", where: one.where, index: one.index, box: null, key: one.key });
       goTo(here);
     } else {
@@ -348,7 +350,7 @@
       const wide = SCALE / (10 * state.zoom), frame = stage.getBoundingClientRect();
       const [x, y] = units(stage, { clientX: frame.left + frame.width / 2, clientY: frame.top + frame.height / 2 });
       const box = [x - wide, y - wide, x + wide, y + wide].map((side) => Math.round(clamp(side, 0, SCALE)));
-      stage.dataset.drawn = "";
+      view(stage).drawn = "";
       focusNew = state.boxes.filter((one) => one.where === "answer").length;
       send({ do: "box", where: "answer", index: null, box, key: "new" });
     }
@@ -474,6 +476,6 @@
       const made = part(`g.box[data-key="C-answer-${focusNew}"]`);
       if (made) { focusNew = -1; made.focus(); }
     }
-  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-ack", "data-boxes", "data-revision"] });
+  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-ack", "data-revision"] });
   document.addEventListener("focusin", (event) => { wanted = event.target.closest?.(".steps") ? "step" : ""; });
 })();
