@@ -19,7 +19,7 @@ from training.pipelines import FILES, Pocket, Published
 from training.pocket import pictures
 from training.recipe import load
 
-SMALL = ["--rows=8", "--steps=1", "--drawn=12", "--questions=2", "--max_new_tokens=3", "--set=max_pixels=12544"]
+SMALL = ["--rows=8", "--steps=P=5,S=1,C=1,R=1", "--drawn=12", "--questions=2", "--max_new_tokens=3", "--set=max_pixels=12544"]
 SMALL += ["--set=batch_size=2", "--set=per_device_batch_size=4", "--set=num_workers=0"]
 SMALL += ["--set=warmup=0"]  # or the first step would have a rate of 0, and all weights be the base's
 SMALL += ["--set=R:num_generations=2", "--set=R:max_completion_length=3", "--set=save_steps=1"]
@@ -187,23 +187,20 @@ def test_other_tables_and_seeds_take_what_is_there(copied, untrained, capsys):
 
 @pytest.mark.train
 @pytest.mark.slow
-def test_killed_and_started_again_it_ends_as_if_it_had_not_been(untrained, tmp_path, capsys):
-    args = ["--steps=P=5,S=1,C=1,R=1"]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert ablate.main(flags(untrained, whole, (3,), *args)) == 0
-    begun = work(*flags(untrained, broken, (3,), *args))
+def test_killed_and_started_again_it_ends_as_if_it_had_not_been(trained, untrained, tmp_path, capsys):
+    args = flags(untrained, tmp_path / "out", (3,))
+    begun = work(*args)
     begun.prepare()
-    command = [sys.executable, "-m", "training.ablate", *flags(untrained, broken, (3,), *args)]
-    killing.kill_after(command, begun.folder(Cell(("P",), 0)), 2)
+    killing.kill_after([sys.executable, "-m", "training.ablate", *args], begun.folder(Cell(("P",), 0)), 2)
     capsys.readouterr()
-    assert ablate.main(flags(untrained, broken, (3,), *args)) == 0
+    assert ablate.main(args) == 0
     assert "trained 6, found 0, asked 3" in capsys.readouterr().err
-    ours, theirs = cells(broken), cells(whole)
-    assert {name: folder.name for name, folder in ours.items()} == {n: folder.name for n, folder in theirs.items()}
-    for name, folder in ours.items():
-        assert weights_digest(folder) == weights_digest(theirs[name]), name
-    for part in ("rows", "differences", "counts"):
-        assert table(broken, 3)[part] == table(whole, 3)[part]
+    ours, theirs = cells(tmp_path / "out"), cells(trained)
+    for name in ("P-seed0", "P+S-seed0", "P+S+C-seed0", "P+S+C+R-seed0"):
+        assert ours[name].name == theirs[name].name
+        assert weights_digest(ours[name]) == weights_digest(theirs[name])
+    first, there = table(tmp_path / "out", 3)["rows"][0], table(trained, 2)["rows"][0]
+    assert all(first[part] == there[part] for part in ("steps", "ours", "by_seed", "paper"))
     # The killed one's time is no pace.
     assert json.loads((ours["P-seed0"] / "cell.json").read_text())["seconds"] is None
 
