@@ -45,6 +45,7 @@ def _row(folder: Path, picture: Path, asked: str, told: str) -> dict:
 
 def write_benchmarks(data: Path, out: Path) -> list[Path]:
     """One evaluation file for each of BENCHMARKS whose data set lies below `data`, of kept-out pictures only."""
+    data = data.resolve()
     rows: dict[str, list[dict]] = {}
     if (data / "aid").is_dir():
         folder = data / "aid"

@@ -5,7 +5,7 @@ import pytest
 from annotate import signals
 from annotate.signals import CHECK, DISAGREE, FLAG, LAST, OVERLAP, signs
 from tests.store_parts import ROOF, SCENE
-from tinyrs.example import Question, Task
+from tinyrs.example import Question
 from tinyrs.parse import parse
 
 GREEN = "The fields in the middle are long and green, and no water or dock can be seen beside them."
