@@ -186,7 +186,7 @@ def check_line(look: Look, side: str) -> str:
     line = f'<p class="verdict good" role="status">{escape(", ".join(said))}</p>'
     if not look.findings:
         gone = len(look.findings_before)
-        return line + (f'<p class="fine">All {gone} doubts of the checks are gone.</p>' if gone else "")
+        return line + (f'<p class="fine">What the checks doubted is right now ({gone} → 0).</p>' if gone else "")
     items = "".join(f"<li>{escape(f.sentence)}</li>" for f in look.findings)
     count = f"{len(look.findings_before)} → {len(look.findings)}"
     return f'{line}<div class="verdict warn"><b>Look again</b> (doubts {count})<ul>{items}</ul></div>'

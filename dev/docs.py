@@ -50,6 +50,7 @@ COMMANDS = (
     "bench.leaks",
     "bench.follow_up",
     "bench.batch",
+    "bench.store",
     "dev.docs",
 )
 

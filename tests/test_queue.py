@@ -267,3 +267,13 @@ def test_four_people_at_once_do_every_caption_once(tmp_path):
             person.join(60)
         assert sorted(caption for each in work for caption in each) == everything
         check_whole(store)
+
+
+def test_the_bench_measures_the_queue_at_any_size(capsys):
+    import json
+
+    from bench.store import main
+
+    assert main(["--captions", "50", "--rounds", "2"]) in (0, 1)
+    found = json.loads(capsys.readouterr().out)
+    assert found["captions"] == 50 and set(found["milliseconds"]) == {"write", "next", "mark", "left", "accept"}

@@ -88,7 +88,6 @@ def test_text_from_outside_stays_text_in_every_builder(payload):
         render.share(payload, payload),
         render.json_fold({payload: [payload]}),
         render.flags([{"reasons": [payload], "note": payload}]),
-        render.check_line([payload], 0),
         render.asked(payload, payload),
         render.conflict(payload, payload, payload),
     ]
@@ -252,12 +251,6 @@ def test_json_is_whole_and_the_share_link_is_relative():
     value = {"answer": "</pre><b>", "n": [1, 2]}
     assert json.loads(read(render.json_fold(value)).text.split("Copy", 1)[1]) == value
     assert ("href", "?record=abc") in read(render.share("abc")).attributes
-
-
-def test_the_check_line_names_boxes_and_overlap_or_what_is_in_the_way():
-    assert read(render.check_line([], 1, 0.88)).text == "Well-formed, 1 box, IoU 0.88 to the model's box"
-    assert read(render.check_line([], 0)).text == "Well-formed, no box"
-    assert "The answer is empty." in read(render.check_line(["The answer is empty."], 0)).text
 
 
 def test_flags_are_counted_and_notes_shown_once():

@@ -398,17 +398,6 @@ def flags(rows: Sequence[Mapping]) -> str:
     return f'<div class="flags"><h3>Flagged as</h3><ul>{reasons}</ul>{said}</div>'
 
 
-def check_line(problems: Sequence[str], boxes: int, iou: float | None = None) -> str:
-    """What the checks say of the text being edited, live: well-formed with its boxes, or what is in the way."""
-    if not problems:
-        said = f"Well-formed, {boxes or 'no'} {'box' if boxes <= 1 else 'boxes'}"
-        if iou is not None:
-            said += f", IoU {iou:.2f} to the model's box"
-        return f'<p class="verdict good" role="status">{said}</p>'
-    items = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
-    return f'<div class="verdict warn" role="status"><b>Cannot be accepted yet</b><ul>{items}</ul></div>'
-
-
 def asked(question: str, task: str) -> str:
     """The question of a caption, with its task."""
     return f'<p class="asked" dir="auto"><span>Question · {escape(task)}</span>{escape(question)}</p>'
