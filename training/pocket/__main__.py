@@ -32,9 +32,9 @@ MIXTURES = {
         "published": 0.11,
     },
     "3_cot_sft": {
-        "classify": 0.32,
+        "classify": 0.24,
         "describe": 0.03,
-        "locate": 0.4,
+        "locate": 0.48,
         "whereabouts": 0.03,
         "count": 0.06,
         "presence": 0.04,
@@ -262,7 +262,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--place_steps", type=int, default=1500, help="steps that teach where things are")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
     made.add_argument("--sft_rows", type=int, default=48_000, help="rows of stage S")
-    made.add_argument("--cot_rows", type=int, default=12_000, help="rows of stage C")
+    made.add_argument("--cot_rows", type=int, default=16_000, help="rows of stage C")
     made.add_argument("--seed", type=int, default=0, help="of weights, order and views")
     return made
 
