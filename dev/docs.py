@@ -110,7 +110,7 @@ def measured() -> str:
         for row in rows:
             low, high = row["strict_interval"]
             other = f", n = {row['n']}" if row["n"] != rows[0]["n"] else ""
-            overlap = f", mean IoU {row['mean_iou']:.2f}" if row.get("mean_iou") is not None else ""
+            overlap = f", mean IoU {row['mean_iou']:.3f}" if row.get("mean_iou") is not None else ""
             cells.append(f"{100 * row['strict']:.1f} ({100 * low:.1f}-{100 * high:.1f}){other}{overlap}")
         lines.append(
             f"| {title} | {rows[0]['n']} | {100 * rows[0]['majority']:.1f} | " + " | ".join(cells) + " |"
