@@ -70,11 +70,11 @@ def test_an_older_file_is_brought_up_to_date_with_its_rows(tmp_path, monkeypatch
 
     @extended()
     def m999_next(db):
-        db.conn.execute("CREATE TABLE golds (id INTEGER PRIMARY KEY)")
+        db.conn.execute("CREATE TABLE later (id INTEGER PRIMARY KEY)")
 
     monkeypatch.setattr(migrations, "migrations", extended)
     with Store(tmp_path / "a.db") as store, store.read() as db:
-        assert db["golds"].exists()
+        assert db["later"].exists()
     with Store(tmp_path / "a.db") as store:
         assert store.caption(caption)["revision"]["answer"] == "[[80,100,470,520]]"
         assert store.stats()["schema"] == code_version()
