@@ -70,7 +70,7 @@ def test_scenes_are_told_apart_by_looking(name, scenes):
         answer.text == scene.label for answer, scene in zip(answers, scenes[7:] + scenes[:7], strict=True)
     ]
     print(name, np.mean(right), np.mean(moved))
-    assert np.mean(right) >= 0.2, "a guess among 30 classes gets 0.03"
+    assert np.mean(right) >= 0.6, "a guess among 30 classes gets 0.03"
     assert np.mean(moved) <= np.mean(right) / 2, "the same answers to other pictures must fall to chance"
     assert np.mean([answer.well_formed for answer in answers]) >= 0.95
 
@@ -94,8 +94,8 @@ def test_boxes_follow_the_object(name, scenes):
         return float(np.mean([iou(f, true) if f else 0.0 for f, (_, true) in zip(boxes, alone, strict=True)]))
 
     print(name, overlap(found), overlap(found[5:] + found[:5]))
-    assert overlap(found) >= 1.5 * overlap(found[5:] + found[:5]), "boxes of other questions fit as well"
-    assert overlap(found) >= 0.06, "a box in the middle gets about 0.03"
+    assert overlap(found) >= 2 * overlap(found[5:] + found[:5]), "boxes of other questions fit as well"
+    assert overlap(found) >= 0.15, "a box in the middle gets about 0.03"
 
 
 def test_the_cards_say_what_the_models_are_and_how_good():
