@@ -46,6 +46,7 @@ COMMANDS = (
     "training.pocket",
     "training.pocket.scenes",
     "bench.pocket",
+    "bench.app",
     "bench.scene",
     "bench.leaks",
     "bench.follow_up",
