@@ -18,7 +18,7 @@ from annotate.imports import look
 from annotate.rows import clean
 from annotate.rules import LONGEST, Refused
 from annotate.store import NewCaption, Store
-from tinyrs.datasets import benchmark_example, closed_set
+from tinyrs.benchmarks import benchmark_example, closed_set
 from tinyrs.example import BOX_SCALE, Answer, Example, Task
 from tinyrs.image import BadImage
 from tinyrs.metrics import score

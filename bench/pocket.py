@@ -15,10 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinyrs.datasets import label_words, nwpu_scenes, phrases, read_rsvqa
 from tinyrs.models import resolve
 from tinyrs.parse import format_boxes
 from tinyrs.prompt import CLASSIFY, LOCATE
+from tinyrs.sources import label_words, nwpu_scenes, phrases, read_rsvqa
 from training import evaluate
 from training.pocket.pictures import KEPT, kept_out
 

@@ -13,8 +13,8 @@ import pytest
 from tests.benchmarks import CLASSES, read_lines, turns, write_benchmark
 from tests.fake import FakeEngine
 from tests.loopback import loopback, says
+from tinyrs.benchmarks import read_evaluation
 from tinyrs.config import ROOT
-from tinyrs.datasets import read_evaluation
 from tinyrs.models import ModelSpec, replace
 from tinyrs.strictjson import BadData
 from training.asking import Part, Together, _own_file, ask, claim, identity, kept, key, spread, title

@@ -9,8 +9,8 @@ import pytest
 from tests.benchmarks import CLASSES, turns, write_benchmark
 from tests.fake import FakeEngine
 from tinyrs import engine as engines
+from tinyrs.benchmarks import read_evaluation
 from tinyrs.config import ROOT
-from tinyrs.datasets import read_evaluation
 from tinyrs.strictjson import BadData
 from training import evaluate
 from training.asking import ask, spread

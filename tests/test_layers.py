@@ -19,9 +19,11 @@ PACKAGES = ("tinyrs", "annotate", "training")
 TIERS = {
     "tinyrs": 0,
     "tinyrs.example": 0,
-    **{f"tinyrs.{name}": 2 for name in ("datasets", "models", "engine", "render", "geo")},
+    **{f"tinyrs.{name}": 2 for name in ("datasets", "benchmarks", "sources", "models", "engine", "render", "geo")},
     **{f"tinyrs.{name}": 2 for name in ("local", "server", "tokens", "weights")},
     "tinyrs.compare": 3,
+    "tinyrs.scene": 3,
+    "tinyrs.lens": 3,
     "tinyrs.shown": 4,
     "tinyrs.chat": 3,
     "tinyrs.serve": 4,

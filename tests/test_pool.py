@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tinyrs.datasets import read_evaluation
+from tinyrs.benchmarks import read_evaluation
 from tinyrs.example import Answer, Task
 from tinyrs.metrics import score
 from tinyrs.strictjson import BadData

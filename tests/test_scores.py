@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import CLASSES, turns, write_benchmark
-from tinyrs.datasets import answered, read_evaluation
+from tinyrs.benchmarks import read_evaluation
+from tinyrs.datasets import answered
 from tinyrs.example import Answer, Example, Question, Task
 from tinyrs.metrics import score, wilson
 from tinyrs.models import MODELS

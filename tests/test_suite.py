@@ -7,7 +7,7 @@ import pytest
 from tests.benchmarks import CLASSES, read_lines, turns, write_benchmark
 from tests.fake import FakeEngine
 from tinyrs import engine as engines
-from tinyrs.datasets import KINDS
+from tinyrs.benchmarks import KINDS
 from training import evaluate
 from training.evaluate import main
 from training.suite import AVERAGES, CAPABILITIES, PAPER, SYSTEMS, find, missing_sentence

@@ -5,7 +5,7 @@
     python -m training.evaluate score ANSWERS.jsonl --kind cls --out runs/aid
     python -m training.evaluate report runs/paper runs/aid --out runs/report
 
-The data is in the published evaluation layout (tinyrs/datasets.py, `read_evaluation`). The first form asks
+The data is in the published evaluation layout (tinyrs/benchmarks.py, `read_evaluation`). The first form asks
 the model, writes OUT/answers.jsonl as it goes, and OUT/scores.json at the end (training/scores.py says what
 is in it); killed, it goes on where it stopped. The second does that for all twelve benchmarks of the paper,
 each in OUT/<model>-<its content>/<benchmark>. The third scores answers of any program in the published
@@ -24,16 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinyrs.datasets import (
-    KINDS,
-    Scale,
-    benchmark_example,
-    closed_set,
-    layout_scale,
-    picture_size,
-    read_evaluation,
-    scale_of,
-)
+from tinyrs.benchmarks import KINDS, benchmark_example, closed_set, layout_scale, read_evaluation
+from tinyrs.datasets import Scale, picture_size, scale_of
 from tinyrs.example import Example
 from tinyrs.models import UnknownModel, resolve
 from tinyrs.strictjson import BadData, each_row, load_json, row_name

@@ -23,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinyrs.benchmarks import evaluation_pictures
 from tinyrs.config import Config
-from tinyrs.datasets import evaluation_pictures
 from tinyrs.example import Example
 from tinyrs.strictjson import BadData
 

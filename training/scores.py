@@ -22,7 +22,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from tinyrs.datasets import LHRS_TYPES
+from tinyrs.benchmarks import LHRS_TYPES
 from tinyrs.example import Answer, Example
 from tinyrs.metrics import Score, equal, majority, score, summarise
 from tinyrs.parse import parse

@@ -32,9 +32,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinyrs.datasets import read_aid, read_dior_rsvg, read_nwpu, read_rsvqa, scale_of
+from tinyrs.datasets import scale_of
 from tinyrs.example import BOX_SCALE, Example
 from tinyrs.prompt import messages, target
+from tinyrs.sources import read_aid, read_dior_rsvg, read_nwpu, read_rsvqa
 from tinyrs.strictjson import BadData
 
 INSTRUCT, THINK, RL = "VHM-Instruct", "VHM-Instruct-Think", "VHM-RL"

@@ -27,7 +27,7 @@ CAPABILITIES = ("classification", "VQA", "grounding", "knowledge")
 class Benchmark:
     """One file of the published evaluation layout.
 
-    stem        its name without .json; its pictures lie where tinyrs.datasets.read_evaluation looks
+    stem        its name without .json; its pictures lie where tinyrs.benchmarks.read_evaluation looks
     kind        cls, vqa, grounding or choice
     n           rows of the published file; 0 where that is not known
     capability  under which the paper averages it

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinyrs import datasets
+from tinyrs import sources
 from tinyrs.example import Box, Task
 
 LARGEST_SIDE = 640
 """Pictures are held at most this wide or high, pixels: above what the pocket's pixel budget lets it see."""
 
-OBJECTS = datasets.NWPU_CLASSES
+OBJECTS = sources.NWPU_CLASSES
 """The objects that the eyes learn to find; the drawn scenes use the same words."""
 
 
@@ -67,7 +67,7 @@ def _small(path: Path) -> np.ndarray:
 
 def _aid(folder: Path) -> dict[Path, dict]:
     found: dict[Path, dict] = {}
-    for example in datasets.read_aid(folder):
+    for example in sources.read_aid(folder):
         fact = found.setdefault(example.picture, {"captions": ()})
         if example.question.task is Task.CLASSIFICATION:
             fact["label"] = example.answer
@@ -77,13 +77,13 @@ def _aid(folder: Path) -> dict[Path, dict]:
 
 
 def _nwpu(folder: Path) -> dict[Path, dict]:
-    return {picture: {"boxes": boxes, "complete": True} for picture, _, boxes in datasets.nwpu_scenes(folder)}
+    return {picture: {"boxes": boxes, "complete": True} for picture, _, boxes in sources.nwpu_scenes(folder)}
 
 
 def _rsvqa(folder: Path) -> dict[Path, dict]:
     found: dict[Path, dict] = {}
     for part in ("LR", "HR"):
-        for example in datasets.read_rsvqa(folder / f"{part}_questions.json", folder / f"Images_{part}"):
+        for example in sources.read_rsvqa(folder / f"{part}_questions.json", folder / f"Images_{part}"):
             fact = found.setdefault(example.picture, {"source": f"rsvqa_{part}", "questions": ()})
             fact["questions"] += ((example.question.text, example.answer, example.kinds[0]),)
     return found

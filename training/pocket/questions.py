@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinyrs.datasets import phrases, sentence
 from tinyrs.example import BOX_SCALE, Box, Question, Task
 from tinyrs.parse import format_boxes
 from tinyrs.prompt import CLASSIFY, COUNT, DESCRIBE, LOCATE, PRESENCE
+from tinyrs.sources import phrases, sentence
 from training.pocket import vary
 from training.pocket.pictures import OBJECTS, Known
 
