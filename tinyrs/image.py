@@ -27,10 +27,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 from . import raster
 from .config import Config
 from .containers import DAMAGED, BadImage, Contents, check_shape, check_size, unpack
-from .raster import GeoReference, Scan
+from .raster import Facts, GeoReference, Scan
 from .view import IDENTITY, Affine, View, compose
 
-__all__ = ["BadImage", "GeoReference", "Picture", "View", "open_picture"]
+__all__ = ["BadImage", "Facts", "GeoReference", "Picture", "View", "open_picture", "read_facts"]
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,25 @@ def open_picture(source: str | Path | bytes, view: View | None = None) -> Pictur
     _check_bytes(len(data), limits.max_bytes)
     contents = unpack(data)
     return _open(contents, contents.data, hashlib.sha256(data).hexdigest(), limits.max_pixels, view)
+
+
+def read_facts(path: str | Path) -> Facts:
+    """What a TIFF file says about itself; no pixel is read. Raises BadImage, and nothing else."""
+    try:
+        path = Path(path)
+        if not path.is_file():
+            raise BadImage("There is no such file.")
+        _check_bytes(path.stat().st_size, MAX_SCENE_BYTES)
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            contents = unpack(data)
+        if contents.format != "TIFF":
+            raise BadImage("Scenes are read from TIFF files; ask about other pictures on the Compare tab.")
+        return raster.facts(path)
+    except BadImage:
+        raise
+    except Exception as error:  # an empty file has no map, and damaged directories fail in dozens of ways
+        log.info("A scene was refused: %s", error)
+        raise BadImage(DAMAGED) from error
 
 
 def _open(contents: Contents, source: bytes | Path, sha256: str, max_pixels: int, view) -> Picture:

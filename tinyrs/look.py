@@ -93,25 +93,19 @@ class Look:
         return np.stack(layers, axis=-1) if len(layers) > 1 else layers[0]
 
     def _choose_bands(self) -> None:
-        names = [interpretation.name for interpretation in self.scene.colorinterp]
-        self.alpha = names.index("alpha") + 1 if "alpha" in names else 0
-        visible = [band for band in range(1, len(names) + 1) if band != self.alpha]
+        self.bands, self.alpha = usual_bands(self.scene)
+        count = self.scene.count
+        visible = count - bool(self.alpha)
         if self.view.bands:
-            self._take_bands(len(names))
+            self._take_bands(count)
             return
-        if {"red", "green", "blue"} <= set(names):
-            self.bands = [names.index(name) + 1 for name in ("red", "green", "blue")]
-        elif len(visible) >= 12:  # all of Sentinel-2: band 1 is coastal aerosol; level 2A has no band 10
-            self.bands = [visible[3], visible[2], visible[1]]
-        else:
-            self.bands = visible[:3] if len(visible) >= 3 else visible[:1]
         if not self.bands:
             raise BadImage("The picture has no band that can be shown.")
-        if len(visible) > 3:
+        if visible > 3:
             self.notes.append(
-                "Of {} bands, {}, {} and {} are shown as red, green and blue.".format(len(names), *self.bands)
+                "Of {} bands, {}, {} and {} are shown as red, green and blue.".format(count, *self.bands)
             )
-        elif len(visible) == 2:
+        elif visible == 2:
             self.notes.append("Of 2 bands, the first is shown in gray.")
 
     def _take_bands(self, count: int) -> None:
@@ -294,6 +288,18 @@ class Look:
         share[~valid] = 0
         share *= 255
         return np.rint(share, out=share).astype(np.uint8)
+
+
+def usual_bands(scene: DatasetReader) -> tuple[list[int], int]:
+    """The bands shown where nobody chose any, three or one ([] where there is none), and the one that is alpha or 0."""
+    names = [interpretation.name for interpretation in scene.colorinterp]
+    alpha = names.index("alpha") + 1 if "alpha" in names else 0
+    visible = [band for band in range(1, len(names) + 1) if band != alpha]
+    if {"red", "green", "blue"} <= set(names):
+        return [names.index(name) + 1 for name in ("red", "green", "blue")], alpha
+    if len(visible) >= 12:  # all of Sentinel-2: band 1 is coastal aerosol; level 2A has no band 10
+        return [visible[3], visible[2], visible[1]], alpha
+    return visible[:3] if len(visible) >= 3 else visible[:1], alpha
 
 
 def _cuts(start: float, scale: float, count: int, block: int) -> Iterator[tuple[int, int]]:

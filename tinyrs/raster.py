@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from .containers import BadImage, check_shape, check_size
-from .look import Look
+from .look import Look, usual_bands
 from .view import IDENTITY, OVERVIEW_PIXELS, Affine, View, compose
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ MAX_BANDS = 13
 """Bands of Sentinel-2, the most that any sensor in the benchmarks has."""
 
 STRIP_PIXELS = 1_000_000
+
+_COLOURS = ("red", "green", "blue", "alpha")
 
 # No neighbour files are looked for, and the cache of unpacked blocks stays small (bytes).
 _GDAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64 * 2**20}
@@ -64,6 +66,45 @@ class Scan:
     geo: GeoReference | None
     file_size: tuple[int, int]
     to_file: Affine
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a scene says about itself before a pixel is read.
+
+    size    width and height, in pixels
+    bands   how the file calls each of them ("" where it does not);  usual: those shown where nobody chooses
+    kind    the type of its numbers, such as "uint16"
+    nodata  the value that stands for nothing, None where there is none
+    crs     its coordinate system ("EPSG:32633"), "" where it has none
+    """
+
+    size: tuple[int, int]
+    bands: tuple[str, ...]
+    usual: tuple[int, ...]
+    kind: str
+    nodata: float | None
+    crs: str
+
+
+def facts(path: Path) -> Facts:
+    """What the TIFF at `path` says about itself. Raises whatever rasterio likes for damaged files."""
+    import rasterio
+
+    _accept_plain_tiffs()
+    with rasterio.Env(**_GDAL), _opener(path, "GTiff") as open_scene, open_scene() as scene:
+        colours = [colour.name for colour in scene.colorinterp]
+        told = [
+            name or (colour if colour in _COLOURS else "") for name, colour in zip(scene.descriptions, colours)
+        ]
+        return Facts(
+            (scene.width, scene.height),
+            tuple(told),
+            tuple(usual_bands(scene)[0]),
+            scene.dtypes[0],
+            scene.nodatavals[0],
+            scene.crs.to_string() if scene.crs else "",
+        )
 
 
 def read(source: bytes | Path, driver: str, max_pixels: int, view: View = View()) -> Scan:

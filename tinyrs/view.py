@@ -85,11 +85,23 @@ def window_of(picture: Picture, box: Box, side: int = 0) -> tuple[int, int, int,
     x1, y1, x2, y2 = box_in_file(picture, box)
     window = []
     for low, high, full in zip((x1, y1), (x2, y2), picture.file_size):
-        length = min(max(math.ceil(high) - math.floor(low), side, 1), full)
+        # A border that lies on a pixel but for the rounding of fractions takes in no pixel more.
+        length = min(max(math.ceil(high - 1e-6) - math.floor(low + 1e-6), side, 1), full)
         middle = (low + high) / 2
         window.append((min(max(round(middle - length / 2), 0), full - length), length))
     (column, width), (row, height) = window
     return column, row, width, height
+
+
+def box_of(picture: Picture, window: tuple[int, int, int, int]) -> Box:
+    """Where a window of the file lies on `picture`: what `window_of` undoes."""
+    a, b, c, d, e, f = picture.to_file
+    column, row, width, height = window
+    points = []
+    for x, y in ((column - c, row - f), (column + width - c, row + height - f)):
+        points.append(((e * x - b * y) / (a * e - b * d), (a * y - d * x) / (a * e - b * d)))
+    (x1, x2), (y1, y2) = (sorted(values) for values in zip(*points))
+    return Box.from_pixels(x1, y1, x2, y2, picture.width, picture.height)
 
 
 def box_in_file(picture: Picture, box: Box) -> tuple[float, float, float, float]:

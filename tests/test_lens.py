@@ -1,0 +1,80 @@
+"""Smaller budgets and tiles as engines: what the model below gets, and how a comparison runs, stops and fails them."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from PIL import Image
+
+from tests.fake import FakeEngine
+from tests.test_tiles import Finder, scene
+from tinyrs.compare import compare
+from tinyrs.engine import EngineFailure
+from tinyrs.example import Question, Task
+from tinyrs.lens import Budget, Tiled, limited
+from tinyrs.models import MODELS
+from tinyrs.sight import resized
+from tinyrs.tiles import tiles
+
+WHERE = Question("Where is the ship?", Task.GROUNDING)
+POCKET = MODELS["pocket"]  # 16 to 100 visual tokens
+
+
+@pytest.mark.parametrize("tokens, most", [(64, 64), (1, 16), (5000, 100), (100, 100)])
+def test_a_budget_stays_within_the_models_own(tokens, most):
+    assert limited(POCKET, tokens).max_pixels == most * 28 * 28
+
+
+@pytest.mark.parametrize("size", [(640, 480), (200, 900), (28, 28), (300, 300)])
+def test_a_model_gets_the_picture_in_the_size_of_the_budget_and_leaves_it_so(size):
+    below = FakeEngine("yes", spec=POCKET)
+    list(Budget(below, 25).stream(Image.new("RGB", size), WHERE))
+    ((picture, _, _),) = below.asked
+    width, height = picture.size
+    assert width * height // 28**2 <= max(25, 16)
+    assert resized(width, height, POCKET.min_pixels, POCKET.max_pixels) == (width, height)
+    assert Budget(below, 25).batch([(Image.new("RGB", size), WHERE)])[0].finished
+    assert below.asked[-1][0].size == (width, height)
+
+
+def test_tiles_run_in_a_comparison_and_keep_exact_boxes():
+    thing = (333, 111, 377, 139)
+    image, parts = scene(1000, 400, thing), tiles(1000, 400, 280)
+    engines = {"A": Tiled(Finder(), parts), "B": Tiled(Budget(Finder(spec=POCKET), 100), parts)}
+    *_, last = compare(engines, image, WHERE)
+    assert last.done
+    for side, engine in engines.items():
+        (box,) = engine.step.answer.boxes
+        near = 0.3  # the finder writes whole thousandths of a tile
+        assert box.to_pixels(1000, 400) == pytest.approx(thing, abs=near)
+        assert engine.step.done == engine.step.of == len(parts)
+
+
+def test_a_tile_that_fails_leaves_what_the_others_found():
+    broken = FakeEngine("[[0,0,500,500]]", [EngineFailure("It is tired.")])
+    engine = Tiled(broken, tiles(560, 280, 280))
+    events = [event for event in compare({"A": engine}, Image.new("RGB", (560, 280)), WHERE)]
+    assert events[-1].done and events[-1].error == "It is tired." and events[-1].reply.text
+    assert engine.step.done == 1 and len(engine.step.answer.boxes) == 1
+
+
+def test_stopping_ends_after_the_tile_in_hand():
+    cancelled = threading.Event()
+    slow = FakeEngine("[[0,0,500,500]]", [cancelled.set, threading.Event()], "[[0,0,9,9]]")
+    engine = Tiled(slow, tiles(560, 280, 280, 0.9))
+    events = list(compare({"A": engine}, Image.new("RGB", (560, 280)), WHERE, cancelled=cancelled))
+    assert events[-1].done and not events[-1].error and not (events[-1].reply and events[-1].reply.finished)
+    assert len(slow.asked) == 2
+
+
+def test_a_spec_is_opened_when_the_first_question_comes(monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        "tinyrs.lens.open_engine", lambda spec: opened.append(spec) or FakeEngine("no", spec=spec)
+    )
+    engine = Budget(POCKET, 50)
+    assert not opened and engine.spec.max_pixels == 50 * 784
+    list(compare({"A": engine}, Image.new("RGB", (99, 99)), WHERE))
+    assert opened == [POCKET]
+    engine.close()
