@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from PIL import Image
+
+from dev.served import chromium, the_app
+from training.pocket.scenes import draw
+
 QUESTIONS = (
     "Identify the location of the {name}.",
     "Is there {name} in the image?",
@@ -51,58 +50,13 @@ ASK = """async () => {
 }"""
 
 
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(url: str, process: subprocess.Popen, seconds: float = 120) -> None:
-    """Return when `url` answers; raise RuntimeError where the app ended or never answered."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise RuntimeError(f"app.py ended with {process.returncode}")
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"app.py did not answer within {seconds:.0f} s")
-
-
 def measure(questions: int) -> dict:
     """Seconds: `page_up`, and medians and maxima of `first_words` (TinyRS), `a_done` and `b_done` (TinyRS-R1)."""
-    from PIL import Image
-    from playwright.sync_api import sync_playwright
-
-    from training.pocket.scenes import draw
-
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"TINYRS_DATA": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
-        started = time.monotonic()
-        app = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port)],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            wait_for(f"http://127.0.0.1:{port}/", app)
-            up = time.monotonic() - started
-            with sync_playwright() as playwright:
-                path = shutil.which("chromium") or shutil.which("google-chrome")
-                browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-                times = [
-                    ask(browser, port, draw(3_000_000 + i), i, Path(folder), Image) for i in range(questions)
-                ]
-                browser.close()
-        finally:
-            app.terminate()
-            app.wait(30)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, the_app(Path(folder)) as url:
+        up = time.monotonic() - started
+        with chromium() as browser:
+            times = [ask(browser, url, draw(3_000_000 + i), i, Path(folder)) for i in range(questions)]
     found = {"questions": questions, "page_up": up}
     # The first question also waits for the weights.
     found["first_question"] = {"first_words": times[0]["a"]["words"], "b_done": times[0]["b"]["done"]}
@@ -116,13 +70,13 @@ def measure(questions: int) -> dict:
     return found
 
 
-def ask(browser, port: int, scene, number: int, folder: Path, image) -> dict:
+def ask(browser, url: str, scene, number: int, folder: Path) -> dict:
     """One visitor, one picture, one question: {"a": {"words", "done"}, "b": {...}} in seconds."""
     file = folder / f"scene{number}.png"
-    image.fromarray(scene.pixels).save(file)
+    Image.fromarray(scene.pixels).save(file)
     page = browser.new_page(viewport={"width": 1280, "height": 860})
     page.set_default_timeout(120_000)
-    page.goto(f"http://127.0.0.1:{port}/")
+    page.goto(url)
     page.locator("input[type=file]").first.set_input_files(file)
     page.locator("#viewer .stage img").wait_for()
     name = f"the {scene.boxes[0].label}" if scene.boxes else "the road"

@@ -54,6 +54,23 @@ def checkpoint(untrained, tmp_path) -> Path:
     return Path(shutil.copytree(untrained, tmp_path / "checkpoint"))
 
 
+@pytest.fixture(scope="module")
+def _chromium():
+    from dev.served import chromium
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def browser(_chromium):
+    """A real Chromium; the pages that the test made are closed after it."""
+    from tests.pages import close_pages
+
+    yield _chromium
+    close_pages()
+
+
 @pytest.fixture
 def picture() -> Image.Image:
     """A drawn picture of 160 x 120 pixels: something bright in one corner of something dark."""

@@ -9,12 +9,12 @@ import io
 import json
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from annotate import marks
 from annotate.store import NewCaption
-from tests.pages import close_pages, harbour, page, served
-from tests.test_browser import ARGS, CHROMIUM, CONTRAST, NAMELESS, SIZES, Visitor
+from tests.pages import harbour, page, served
+from tests.visitor import CONTRAST, NAMELESS, SIZES, Visitor
 from tinyrs.example import Question, Task
 from tinyrs.image import open_picture
 
@@ -26,20 +26,6 @@ REASONED = (
     "A long white hull lies on the water at [[100,330,400,430]].\n"
     "It is moored to a red crane, so it must be a container ship."
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
 
 
 def keep_picture(store, width=320, height=240) -> str:
