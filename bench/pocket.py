@@ -4,7 +4,7 @@
 
 DIR is what `python -m training.pocket --data` took. The kept-out pictures (training/pocket/pictures.py) are written as
 files of the published evaluation layout and scored by `training.evaluate`, as any model would be. `--write` puts
-the numbers into the `tinyrs.json` beside each checkpoint, where the page reads them.
+the numbers into each checkpoint's card and the `tinyrs.json` beside it, where the page reads them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from tinyrs.parse import format_boxes
 from tinyrs.prompt import CLASSIFY, LOCATE
 from tinyrs.sources import label_words, nwpu_scenes, phrases, read_rsvqa
 from training import evaluate
+from training.card import add_scores
 from training.pocket.pictures import KEPT, kept_out
+from training.tables import percent
 
 BENCHMARKS = {
     "cls_AID": "cls",
@@ -76,11 +78,6 @@ def write_benchmarks(data: Path, out: Path) -> list[Path]:
     return [out / f"{name}.json" for name in rows]
 
 
-def percent(value: float | None) -> str:
-    """A share as the tables print it."""
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files, ask every model, print a table in Markdown."""
     parser = argparse.ArgumentParser(prog="python -m bench.pocket", description=__doc__.split("\n\n")[0])
@@ -97,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| benchmark | model | n | strict % | 95 % interval | mean IoU | well-formed % | majority % |")
     print("|---|---|---|---|---|---|---|---|")
     for model in args.models.split(","):
-        measured = {}
+        measured = []
         for file in files:
             out = args.out / Path(model).name / file.stem
             limit = ["--limit", str(args.limit)] if args.limit else []
@@ -122,15 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"| {percent(scores['majority'])} |",
                 flush=True,
             )
-            measured[file.stem] = {
-                key: scores[key]
-                for key in ("n", "strict", "strict_interval", "majority", "mean_iou")
-                if scores.get(key) is not None
-            }
+            measured.append(out)
         if args.write:
-            path = Path(resolve(model).source) / "tinyrs.json"
-            told = json.loads(path.read_text(encoding="utf-8"))
-            path.write_text(json.dumps(told | {"measured": measured}, indent=1, ensure_ascii=False) + "\n")
+            add_scores(Path(resolve(model).source), measured)
     return 0
 
 

@@ -30,16 +30,11 @@ FILES = {
 }
 
 MEASURE = """
-import json, resource, sys, time
+import json, sys, time
 import rasterio
+from bench.memory import peak
 from tinyrs.image import View, open_picture
 from tinyrs.view import overview
-def peak():
-    # On Linux ru_maxrss begins with what the parent had before exec; VmHWM begins anew.
-    if sys.platform != "linux":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 def clocks():
     return time.perf_counter(), time.process_time()
 def since(start):

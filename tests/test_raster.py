@@ -318,16 +318,11 @@ def test_words_in_another_alphabet_do_not_have_a_large_file_copied(tmp_path, mon
 
 # Prints the peak of memory, MiB, that an overview and then a window added, and the sizes that came out.
 MEASURE = """
-import resource, sys
+import sys
 import rasterio
+from bench.memory import peak
 from tinyrs.image import View, open_picture
 from tinyrs.view import overview
-def peak():
-    # On Linux ru_maxrss begins with what the parent had before exec; VmHWM begins anew.
-    if sys.platform != "linux":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 before = peak()
 whole = open_picture(sys.argv[1], overview())
 part = open_picture(sys.argv[1], View(window=(9728, 1024, 2048, 2048)))

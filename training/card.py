@@ -22,6 +22,7 @@ from pathlib import Path
 from tinyrs.config import ROOT
 from tinyrs.strictjson import BadData, load_json
 from training.recipe import BadRecipe, Recipe
+from training.tables import grid, percent
 
 START, END = "<!-- measured -->", "<!-- /measured -->"
 KEPT = ("n", "strict", "strict_interval", "majority", "mean_iou", "well_formed")
@@ -70,8 +71,7 @@ Code: {commit()}.
 
 
 def _table(head: tuple[str, str], rows: Mapping) -> str:
-    lines = [head, ("---", "---"), *((key, str(value).replace("|", "\\|")) for key, value in rows.items())]
-    return "\n".join(f"| {key} | {value} |" for key, value in lines)
+    return grid(head, [(key, str(value).replace("|", "\\|")) for key, value in rows.items()])
 
 
 def _curve(log: Sequence[dict]) -> str:
@@ -129,20 +129,23 @@ def measured_table(measured: Mapping) -> str:
     """Strict scores with their 95 % intervals, in Markdown."""
     if not measured:
         return "Not measured yet: `python -m training.evaluate`, then `python -m training.card`."
-    lines = ["| benchmark | n | strict % | 95 % interval | mean IoU | well-formed % | majority % |"]
-    lines.append("|" + "---|" * 7)
+    head = ("benchmark", "n", "strict %", "95 % interval", "mean IoU", "well-formed %", "majority %")
+    rows = []
     for name, row in measured.items():
         low, high = row["strict_interval"]
-        cells = [name, row["n"], _percent(row["strict"]), f"{_percent(low)} to {_percent(high)}"]
         overlap = row.get("mean_iou")
-        cells += ["-" if overlap is None else f"{overlap:.3f}"]
-        cells += [_percent(row.get("well_formed")), _percent(row.get("majority"))]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
+        rows.append(
+            (
+                name,
+                str(row["n"]),
+                percent(row["strict"]),
+                f"{percent(low)} to {percent(high)}",
+                "-" if overlap is None else f"{overlap:.3f}",
+                percent(row.get("well_formed")),
+                percent(row.get("majority")),
+            )
+        )
+    return grid(head, rows)
 
 
 def add_scores(folder: Path, scores: Sequence[Path]) -> dict:
