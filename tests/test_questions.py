@@ -12,6 +12,7 @@ from tinyrs.example import Box, Example, Task
 from tinyrs.metrics import score
 from tinyrs.parse import parse
 from tinyrs.prompt import guess_task, target
+from tinyrs.strictjson import BadData
 from training.pocket import questions
 from training.pocket.pictures import Known
 from training.pocket.questions import MAKERS
@@ -118,6 +119,16 @@ def test_shares_are_kept_and_questions_that_no_picture_can_carry_are_left_out():
     counts = varied.counts(400)
     assert set(counts) == {"classify", "count"}
     assert 0.65 < counts["classify"] / 400 < 0.9
+
+
+def test_pictures_that_carry_no_such_question_are_one_sentence_and_not_tried_for_ever():
+    # It has boxes, so it looks fit to be asked about; but no phrase means one of two that lie on each other.
+    twice = (Box(400, 400, 600, 600, "ship"),) * 2
+    known = Known(np.zeros((64, 64, 3), np.uint8), "test", boxes=twice)
+    with pytest.raises(BadData, match="None of the 1 pictures carries such questions"):
+        VariedRows([known], {"locate": 1.0}, 4, False)
+    rows = VariedRows([known], {"locate": 1.0, "locate_all": 1.0}, 4, False)
+    assert set(rows.counts()) == {"locate_all"}
 
 
 @pytest.mark.parametrize(

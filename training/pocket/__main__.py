@@ -136,6 +136,7 @@ class Build:
 
     def eyes(self) -> Path:
         """The start with a tower that sees."""
+        from training.checkpoint import open_network
         from training.pocket.batches import ObjectBatches, SceneBatches
         from training.pocket.eyes import look_around, pictures_of_one_size, train_eyes
         from training.pocket.teacher import accuracy
@@ -145,7 +146,7 @@ class Build:
             return folder
         start = self.start()
         teacher = self.teacher()
-        model = load(start)
+        model = open_network(start)
         look_around(model.model.visual, self.args.seed)
         train, kept = self.scenes(self.train), self.scenes(self.kept)
         objects = ObjectBatches(self.train, self.args.seed)
@@ -165,13 +166,14 @@ class Build:
     def place(self, eyes: Path) -> Path:
         """The same with a language model that can tell where things are."""
         from tinyrs.local import load_processor
+        from training.checkpoint import open_network
         from training.pocket.place import train_place
         from training.pocket.rows import VariedRows
 
         folder = self.work / "0_place"
         if (folder / "tinyrs.json").exists():
             return folder
-        model, processor = load(eyes), load_processor(eyes)
+        model, processor = open_network(eyes), load_processor(eyes)
         processor.image_processor.size = {"shortest_edge": 112 * 112, "longest_edge": 224 * 224}
         rows = VariedRows(
             self.train, MIXTURES["0_place"], 16 * self.args.place_steps, False, self.args.seed + 7
@@ -197,6 +199,8 @@ class Build:
         """Copy a finished stage to --out in bfloat16, without the traces of training."""
         import torch
 
+        from training.checkpoint import open_network
+
         target = self.args.out / name
         target.mkdir(parents=True, exist_ok=True)
         for path in source.iterdir():
@@ -206,7 +210,7 @@ class Build:
                 and path.suffix != ".safetensors"
             ):
                 shutil.copyfile(path, target / path.name)
-        load(source).to(torch.bfloat16).save_pretrained(target)
+        open_network(source).to(torch.bfloat16).save_pretrained(target)
         (target / "model.safetensors").chmod(0o644)
         (target / "README.md").write_text(
             CARD.format(name=name, about=about, recipe=source.name), encoding="utf-8"
@@ -234,14 +238,6 @@ def save_like(model, other: Path, folder: Path) -> None:
     shutil.copytree(other, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tinyrs.json"))
     model.save_pretrained(folder)
     shutil.copyfile(other / "tinyrs.json", folder / "tinyrs.json")
-
-
-def load(folder: Path):
-    """The checkpoint in `folder`, in float32."""
-    import torch
-    from transformers import AutoModelForImageTextToText
-
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -78,6 +78,7 @@ def names(grids: torch.Tensor, rows: Sequence[Row], tokenizer) -> tuple[torch.Te
     """(visual tokens with a name, distribution over the words of that name) for a batch: the class of the object
     that lies on a token, or of the whole scene where that is what the row asks for."""
     where, words, start = [], [], 0
+    ids = {}  # a name lies on many tokens
     for (_, height, width), row in zip(grids.tolist(), rows, strict=True):
         cells = height * width // 4
         if row.kind == "classify":
@@ -85,12 +86,14 @@ def names(grids: torch.Tensor, rows: Sequence[Row], tokenizer) -> tuple[torch.Te
         else:
             told = {cell: box.label for cell, box in cells_of(row.boxes, height // 2, width // 2).items()}
         for cell, name in told.items():
+            if name not in ids:
+                ids[name] = tokenizer(f" {name}")["input_ids"]
             where.append(start + cell)
-            words.append(tokenizer(f" {name}")["input_ids"])
+            words.append(ids[name])
         start += cells
     spread = torch.zeros(len(words), len(tokenizer))
-    for i, ids in enumerate(words):
-        spread[i, ids] = 1 / len(ids)
+    for i, word in enumerate(words):
+        spread[i, word] = 1 / len(word)
     return torch.tensor(where, dtype=torch.long), spread
 
 

@@ -23,7 +23,7 @@ from tinyrs.prompt import CHOOSE, messages, tag_of
 from tinyrs.strictjson import BadData
 from training.grpo import truth
 from training.pocket.pictures import Known
-from training.pocket.questions import MAKERS, Row, scene_view
+from training.pocket.questions import Row, scene_view
 from training.pocket.rows import VariedRows
 
 TASKS_AS_THEY_COME = {
@@ -78,9 +78,7 @@ class Pool:
         asked: bool = False,
     ):
         self.known, self.count, self.thinking, self.seed, self.asked = known, count, thinking, seed, asked
-        fitting = carried(VariedRows(known, shares, count, thinking, seed))
-        if not fitting:
-            raise BadData(f"None of the {len(known)} pictures carries such questions: take more of them.")
+        fitting = VariedRows(known, shares, count, thinking, seed).mixture
         self.makers = {name: VariedRows(known, {name: 1.0}, count, thinking, seed) for name in fitting}
         # Places on a line: every maker gets its share of them to within one row.
         edges = np.cumsum([fitting[name] for name in fitting]) / sum(fitting.values())
@@ -127,17 +125,6 @@ class Pool:
         }
 
 
-def carried(rows: VariedRows) -> dict[str, float]:
-    """The shares of those makers for which some picture truly carries a question: others would be tried for ever."""
-    rng = np.random.default_rng(0)
-    found = {}
-    for name, share in rows.mixture.items():
-        extra = {"labels": rows.labels} if name == "classify" else {}
-        if any(MAKERS[name](known, rng, **extra) for known in rows.fitting[name] for _ in range(8)):
-            found[name] = share
-    return found
-
-
 def pictures_digest(known: Sequence[Known]) -> str:
     """A checksum over pictures and what is known of them; each picture is read once."""
     digest = hashlib.sha256()
@@ -167,9 +154,9 @@ def write_benchmarks(kept: Sequence[Known], folder: Path, count: int) -> dict[Pa
     """
     files = {}
     for name, (kind, shares) in BENCHMARKS.items():
-        rows = VariedRows(kept, shares, count, False, 1)
-        rows.mixture = carried(rows)
-        if not rows.mixture:
+        try:
+            rows = VariedRows(kept, shares, count, False, 1)
+        except BadData:  # no picture carries them
             continue
         path = folder / f"{name}.json"
         files[path] = kind

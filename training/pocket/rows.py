@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tinyrs.prompt import messages, target
+from tinyrs.strictjson import BadData
 from training.pocket.pictures import Known
 from training.pocket.questions import MAKERS, Row
 
@@ -21,6 +22,8 @@ class VariedRows:
 
     mixture   share of each maker of training.pocket.questions
     thinking  with reasoning, under the thinking system prompt
+
+    A maker for whose questions no picture is fit is left out; BadData where none is left.
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class VariedRows:
         self.real = {
             name: [k for k in fitting if k.source != "drawn"] for name, fitting in self.fitting.items()
         }
-        self.mixture = {name: share for name, share in mixture.items() if self.fitting[name]}
+        self.mixture = {name: share for name, share in mixture.items() if self._carried(name)}
+        if not self.mixture:
+            raise BadData(f"None of the {len(known)} pictures carries such questions: take more of them.")
 
     def __len__(self) -> int:
         return self.count
@@ -51,6 +56,15 @@ class VariedRows:
     def set_epoch(self, epoch: int) -> None:
         """Another epoch shows other views."""
         self.epoch = epoch
+
+    def _made(self, name: str, known: Known, rng: np.random.Generator) -> Row | None:
+        extra = {"labels": self.labels} if name == "classify" else {}
+        return MAKERS[name](known, rng, **extra)
+
+    def _carried(self, name: str) -> bool:
+        """Whether some picture truly carries a question of that maker, which else would be tried for ever."""
+        rng = np.random.default_rng(0)
+        return any(self._made(name, known, rng) for known in self.fitting[name] for _ in range(8))
 
     def make(self, index: int) -> Row:
         """Row `index` before it is put into chat form."""
@@ -63,9 +77,8 @@ class VariedRows:
             if len(real) / len(fitting) < REAL and rng.random() < REAL:
                 fitting = real or fitting
             known = fitting[int(rng.integers(len(fitting)))]
-            extra = {"labels": self.labels} if name == "classify" else {}
             for _ in range(4):
-                row = MAKERS[name](known, rng, **extra)
+                row = self._made(name, known, rng)
                 if row is not None:
                     return row
 
