@@ -2,6 +2,7 @@
 
     python -m annotate stats --json
     python -m annotate import list_sft.json --db data/tinyrs.db
+    python -m annotate import project-1.json --images media/upload
     python -m annotate import-errors runs/aid
     python -m annotate export --kind cot_sft --out exports/first
     python -m annotate generate --data list_sft.json --out think.json --model gpt-4.1-mini
@@ -100,11 +101,25 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--force", action="store_true", help="replace another export that lies there")
     add = command("stats", _stats, "how much there is of everything")
     add.add_argument("--json", action="store_true", help="as one JSON object")
-    add = command("import", _import, "add the rows of a file in VHM's layout as captions to be reviewed")
-    add.add_argument("file", type=Path, metavar="FILE")
+    add = command("import", _import, "add the rows of a file, folder or data set as captions to be reviewed")
+    add.add_argument(
+        "file",
+        metavar="FILE",
+        help="JSON in VHM's layout, an export of Label Studio (JSON, JSON-MIN) or Argilla, a folder that Argilla "
+        "or datasets saved, or hf://datasets/OWNER/NAME[@REVISION]",
+    )
     add.add_argument(
         "--images", type=Path, metavar="DIR", help="where the pictures lie (default: beside FILE)"
     )
+    add.add_argument(
+        "--columns",
+        default="",
+        metavar="WHAT=NAME,...",
+        help="what picture, question, reasoning, answer, task and labels are called in FILE (default: image, "
+        "question, reasoning, answer, task, labels)",
+    )
+    add.add_argument("--question", default="", metavar="TEXT", help="the question, where FILE holds none")
+    add.add_argument("--split", metavar="NAME", help="which part of a data set")
     add.add_argument(
         "--box-scale", default="1000", metavar="N", help='what boxes run to in FILE: 1000, 100, 1 or "pixels"'
     )
@@ -332,13 +347,24 @@ def _scale(text: str) -> float | str:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from annotate.imports import import_vhm
+    from annotate.foreign import Names
+    from annotate.imports import import_captions
     from annotate.store import Store
 
-    scale = _scale(args.box_scale)
+    scale, names = _scale(args.box_scale), Names.typed(args.columns, args.question)
     with Store(args.db) as store:
-        done = import_vhm(store, args.file, images=args.images, box_scale=scale)
+        done = import_captions(
+            store,
+            args.file,
+            images=args.images,
+            box_scale=scale,
+            names=names,
+            split=args.split,
+            quiet=False,
+        )
     print(f"{args.file}: {done.rows} rows, {done.pictures} pictures, {done.added} new captions.")
+    if done.unanswered:
+        print(f"{done.unanswered} rows hold no answer yet and were left out.")
     return 0
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from annotate.export import export
-from annotate.imports import import_vhm
+from annotate.imports import import_captions
 from annotate.store import Store
 from tests import exports
 from tests.store_parts import head
@@ -30,7 +30,7 @@ def base(tmp_path):
 def reviewed(base, tmp_path):
     """The export of what two people said about it: 1 corrected, 2 rejected, 3 accepted as it was, 4 waits."""
     with Store(tmp_path / "tinyrs.db") as store:
-        import_vhm(store, base / "cot_sft.json")
+        import_captions(store, base / "cot_sft.json")
         better = store.save_correction(
             head(store, 1), reasoning="A house at the upper left.", answer="[[80,110,340,420]]", author="Ann"
         )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from annotate import export as module
 from annotate.export import export
-from annotate.imports import import_vhm
+from annotate.imports import import_captions
 from annotate.migrations import code_version
 from annotate.store import NewCaption, Refused, Store, StoreError
 from tests.store_parts import ROOF, SCENE, add_caption, add_picture, check_whole, drawn, head
@@ -450,7 +450,7 @@ def test_what_was_exported_can_be_imported_and_exported_again_unchanged(store, o
     accepted(store, "1. Green.\n2. Fields.", "farmland", SCENE)
     export(store, out)
     with Store(tmp_path / "second" / "tinyrs.db") as second:
-        import_vhm(second, out / "cot_sft.json")
+        import_captions(second, out / "cot_sft.json")
         for caption in (1, 2):
             second.add_review(head(second, caption), "accept", author="Bob")
         export(second, tmp_path / "again")

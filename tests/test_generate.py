@@ -14,7 +14,7 @@ import pytest
 
 from annotate.__main__ import main
 from annotate.generate import seconds_of
-from annotate.imports import import_vhm
+from annotate.imports import import_captions
 from annotate.plan import Plan, read_rows
 from annotate.record import Record
 from annotate.rules import Refused
@@ -156,7 +156,7 @@ def test_captions_can_be_trained_on_and_imported(run, data, out, tmp_path):
     assert (manifest["count"], manifest["missing"], manifest["model"]) == (3, 0, "m")
     assert manifest["tokens"] == {"in": 3000, "out": 300}
     with Store(tmp_path / "a.db") as store:
-        assert import_vhm(store, out / "think.json", images=tmp_path / "set").added == 3
+        assert import_captions(store, out / "think.json", images=tmp_path / "set").added == 3
 
 
 def test_the_request_holds_picture_question_and_answer_under_our_system_prompt(run, data):
@@ -236,7 +236,7 @@ def test_what_fails_every_time_goes_to_people_with_the_reason(run, data, out, tm
     (queued,) = rows_of(out / "think.queue.json")
     assert queued["why"].startswith(check)
     with Store(tmp_path / "a.db") as store:
-        assert import_vhm(store, out / "think.queue.json", images=tmp_path / "set").added == 1
+        assert import_captions(store, out / "think.queue.json", images=tmp_path / "set").added == 1
         caption = store.caption(1)
         assert caption["revision"]["answer"] == "yes"
         assert set(queued["why"].split("\n")) <= set(caption["why"].split("\n"))
@@ -675,5 +675,5 @@ def test_control_characters_of_a_model_do_not_spoil_the_file_for_an_import(run, 
     with loopback(writes(f"{LOOKS}, so\x1b\u00a0I am\u200b sure\r\nof it.")) as server:
         assert run(data(1), server)[0] == 0
     with Store(tmp_path / "a.db") as store:
-        assert import_vhm(store, out / "think.json", images=tmp_path / "set").added == 1
+        assert import_captions(store, out / "think.json", images=tmp_path / "set").added == 1
         assert store.caption(1)["revision"]["reasoning"].endswith("so\u00a0I am\u200b sure\nof it.")

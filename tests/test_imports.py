@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from annotate.imports import Imported, import_vhm
+from annotate.imports import Imported, import_captions
 from annotate.store import Refused, Store
 from tests.store_parts import check_whole, drawn
 from tinyrs.example import Task
@@ -48,7 +48,7 @@ def test_rows_become_captions_with_task_reasoning_and_source(store, folder):
         row("a/1.png", "{VG} Identify the location of the roof.", "[[1,2,30,40]]"),
         row(["a/1.png"], "How many roofs?", "<reasoning>\n- One.\n- Two. </reasoning> <answer> 2 </answer>"),
     ]
-    assert import_vhm(store, written(folder, rows)) == Imported(3, 3, 2)
+    assert import_captions(store, written(folder, rows)) == Imported(3, 3, 2)
     first, second, third = (store.caption(i) for i in (1, 2, 3))
     assert first["question"].task is Task.CLASSIFICATION
     assert (first["source"], first["revision"]["author"]) == ("list.json", "import:list.json")
@@ -59,20 +59,20 @@ def test_rows_become_captions_with_task_reasoning_and_source(store, folder):
 
 def test_the_same_file_twice_adds_nothing_and_copies_of_rows_are_one_caption(store, folder):
     file = written(folder, [row(), row(), row("a/1.png")])  # oversampling in the release is literal copies
-    assert import_vhm(store, file) == Imported(3, 2, 2)
-    assert import_vhm(store, file) == Imported(3, 0, 2)
+    assert import_captions(store, file) == Imported(3, 2, 2)
+    assert import_captions(store, file) == Imported(3, 0, 2)
 
 
 def test_boxes_of_another_scale_are_told_and_rewritten(store, folder):
     file = written(folder, [row(asked="{VG} Identify the location of the roof.", told="[[0.1,0.2,0.3,0.4]]")])
-    import_vhm(store, file, box_scale=1)
+    import_captions(store, file, box_scale=1)
     assert store.caption(1)["revision"]["answer"] == "[[100,200,300,400]]"
 
 
 def test_pictures_may_lie_elsewhere(store, folder, tmp_path):
     file = tmp_path / "list.json"
     file.write_text(json.dumps([row("0.png")]))
-    assert import_vhm(store, file, images=folder / "a").added == 1
+    assert import_captions(store, file, images=folder / "a").added == 1
 
 
 BAD_ROWS = [
@@ -110,7 +110,7 @@ def test_a_bad_row_is_named_and_nothing_is_added(store, folder, tmp_path, bad, w
     (folder / "a" / "link.png").symlink_to(tmp_path / "outside.png")
     (folder / "a" / "text.png").write_text("<svg/>")
     with pytest.raises(Refused) as refusal:
-        import_vhm(store, written(folder, [row(), bad, row("a/2.png")]))
+        import_captions(store, written(folder, [row(), bad, row("a/2.png")]))
     assert "list.json, row 2" in str(refusal.value)
     assert word in str(refusal.value)
     assert len(str(refusal.value)) < 500
@@ -121,6 +121,6 @@ def test_a_bad_row_is_named_and_nothing_is_added(store, folder, tmp_path, bad, w
 def test_a_file_that_is_no_list_of_rows_is_refused(store, folder, text):
     (folder / "list.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(Refused, match=r"list\.json"):
-        import_vhm(store, folder / "list.json")
+        import_captions(store, folder / "list.json")
     with pytest.raises(Refused, match="no file"):
-        import_vhm(store, folder / "gone.json")
+        import_captions(store, folder / "gone.json")

@@ -42,7 +42,7 @@ HOMES = {
     "trl": ("training",),
     "peft": ("training",),
     "accelerate": ("training",),
-    "datasets": ("training",),
+    "datasets": ("training", "annotate.tables"),
     "openai": ("tinyrs.server", "annotate.generate", "training.judge"),
     "sqlite3": ("annotate",),
     "sqlite_utils": ("annotate",),

@@ -91,7 +91,7 @@ def read_vhm(
     rows = load_json(path) if rows is None else rows
 
     def read(row: dict) -> list[Example]:
-        examples = _vhm_row(row, folder, box_scale, source or path.stem, strict_boxes)
+        examples = vhm_row(row, folder, box_scale, source or path.stem, strict_boxes)
         if needs_reasoning and not all(example.reasoning for example in examples):
             raise ValueError("its reasoning is empty")
         return examples
@@ -99,7 +99,10 @@ def read_vhm(
     return each_row(path, rows, read)
 
 
-def _vhm_row(row: dict, folder: Path, box_scale: Scale, source: str, strict_boxes: bool) -> list[Example]:
+def vhm_row(
+    row: dict, folder: Path, box_scale: Scale, source: str, strict_boxes: bool = False
+) -> list[Example]:
+    """The Examples of one such row, for a caller that names the row itself; ValueError or PathRefused with a clause."""
     names = row.get("image")
     if isinstance(names, list) and len(names) != 1:
         raise ValueError(f"it has {len(names)} pictures; one is needed")
