@@ -27,6 +27,7 @@ RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$TORCH" \
 COPY LICENSE app.py ./
 COPY tinyrs ./tinyrs
 COPY annotate ./annotate
+COPY screens ./screens
 COPY assets ./assets
 
 # The database, its pictures, and the weights that are fetched from the hub. Uploads that nobody keeps stay in /tmp.

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 import app
 from tests.fake import FakeEngine
 from tinyrs.config import Config
+from tinyrs.shown import Shown
 
 SHORT = "[[120,300,380,560]]"
 THOUGHT = (
@@ -141,7 +142,7 @@ class Hands:
             )
             if component.get_block_name() == "state":
                 seen[f"state {type(value).__name__}"] = value
-                if isinstance(value, app.Shown):
+                if isinstance(value, Shown):
                     self.shown = value
                 elif isinstance(value, dict) and "revision" in value:
                     self.caption = value

@@ -15,6 +15,7 @@ import pytest
 
 import app
 from annotate import queue
+from screens.page import FAILED
 from tests.fake import FakeEngine
 from tests.pages import (
     ASKED,
@@ -29,6 +30,8 @@ from tests.pages import (
     request,
     served,
 )
+from tinyrs import suggestions
+from tinyrs.config import ROOT
 from tinyrs.engine import EngineFailure
 from tinyrs.prompt import guess_task
 
@@ -76,7 +79,7 @@ def test_every_event_has_a_name_and_none_is_offered_to_programs_yet():
 def test_building_the_page_imports_no_torch():
     code = "import sys, app; from tests.pages import page; page(); print([m for m in ('torch', 'transformers', 'openai') if m in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=app.ROOT
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]"
 
@@ -182,7 +185,7 @@ def test_the_text_of_an_exception_never_reaches_the_page(picture_path, caplog):
         shown.append(json.dumps(hands.call("record"), default=str))
         shown.append(json.dumps(hands.call("upload", {"not": "a path"}), default=str))
     assert not any(canary in text or "Traceback" in text or "Error" in text for text in shown)
-    assert app.FAILED in shown[-1] and app.FAILED in shown[-2]
+    assert FAILED in shown[-1] and FAILED in shown[-2]
 
 
 def test_stop_keeps_what_was_written_and_frees_the_slot(picture_path):
@@ -263,7 +266,7 @@ def test_boxes_can_be_downloaded_only_where_there_are_some(hands):
 
 
 def test_an_example_brings_its_question_but_never_overwrites_ones_own():
-    hands, gallery = Hands(page()), app.examples()
+    hands, gallery = Hands(page()), suggestions.examples()
     assert gallery and all(path.is_file() for path, _, _ in gallery)
     for index, (path, question, kind) in enumerate(gallery):
         seen = hands.call("example", index, "")
@@ -275,22 +278,22 @@ def test_an_example_brings_its_question_but_never_overwrites_ones_own():
 
 
 def test_a_checkout_without_examples_has_a_page_too(monkeypatch, tmp_path):
-    monkeypatch.setattr(app, "EXAMPLE_PICTURES", tmp_path / "none")
-    assert app.examples() == [] and page()
+    monkeypatch.setattr(suggestions, "EXAMPLE_PICTURES", tmp_path / "none")
+    assert suggestions.examples() == [] and page()
 
 
 def test_a_task_chip_fills_in_an_example_but_never_overwrites_ones_own():
     hands = Hands(page())
-    first = app.EXAMPLES["counting"][0][1]
+    first = suggestions.EXAMPLES["counting"][0][1]
     assert hands.call_plain("kind", "counting", "")["question"] == first
-    assert hands.call_plain("kind", "grounding", first)["question"] == app.EXAMPLES["grounding"][0][1]
+    assert hands.call_plain("kind", "grounding", first)["question"] == suggestions.EXAMPLES["grounding"][0][1]
     assert "question" not in hands.call_plain("kind", "counting", "What is the grey thing?")
     assert hands.event("example_question").fn([first]) == first
 
 
-@pytest.mark.parametrize("kind", list(app.EXAMPLES))
+@pytest.mark.parametrize("kind", list(suggestions.EXAMPLES))
 def test_every_example_question_is_understood_as_what_its_chip_says(kind):
-    for _, question in app.EXAMPLES[kind]:
+    for _, question in suggestions.EXAMPLES[kind]:
         assert guess_task(question)[0].value == kind
 
 
@@ -526,7 +529,7 @@ def test_no_file_of_the_server_and_no_other_host_can_be_read_through_the_page(tm
     database = demo.page.config.database
     assert database.exists()
     targets = [
-        "/etc/passwd", "/gradio_api/../app.py", str(app.ROOT / "app.py"), str(app.ROOT / ".env"), str(database),
+        "/etc/passwd", "/gradio_api/../app.py", str(ROOT / "app.py"), str(ROOT / ".env"), str(database),
         "../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", f"{database}%00.png",
         "http://127.0.0.1:1/", "http://169.254.169.254/latest/meta-data/", "https://evil.example/x.png",
         "HTTP://127.0.0.1/", "file:///etc/passwd",
@@ -539,7 +542,7 @@ def test_no_file_of_the_server_and_no_other_host_can_be_read_through_the_page(tm
                 assert b"root:" not in answer.content and b"SQLite" not in answer.content
         home = client.get("/")
         assert "default-src 'self'" in home.headers["content-security-policy"]
-        assert str(app.ROOT) not in home.text and str(database) not in home.text
+        assert str(ROOT) not in home.text and str(database) not in home.text
 
 
 def test_a_file_name_of_the_servers_own_is_not_taken_as_an_upload():
@@ -548,7 +551,7 @@ def test_a_file_name_of_the_servers_own_is_not_taken_as_an_upload():
     with served(demo) as url, httpx.Client(base_url=url) as client:
         for path in (
             "/etc/passwd",
-            str(app.ROOT / "README.md"),
+            str(ROOT / "README.md"),
             "http://127.0.0.1:1/x.png",
             str(demo.page.config.database),
         ):

@@ -16,11 +16,13 @@ import app
 from tests.pages import ASKED, SHORT, THOUGHT, close_pages, engines, harbour, page, picture_file, served
 from tests.payloads import HOST, MARK, PAYLOADS
 from tests.visitor import CONTRAST, NAMELESS, SIZES, Visitor
+from tinyrs import suggestions
+from tinyrs.config import ROOT
 from tinyrs.engine import EngineFailure
 
 pytestmark = pytest.mark.browser
 
-POCKET = app.ROOT / "assets" / "pocket"
+POCKET = ROOT / "assets" / "pocket"
 
 
 def the_pair():
@@ -326,11 +328,11 @@ def test_an_example_and_its_question_are_one_click(browser):
     with served(page()) as url, Visitor(browser, url) as visitor:
         visitor["#examples button"].first.click()
         expect(visitor["#viewer .stage img"]).to_be_visible()
-        expect(visitor["#question textarea"]).to_have_value(app.examples()[0][1])
+        expect(visitor["#question textarea"]).to_have_value(suggestions.examples()[0][1])
         visitor["#kind"].get_by_text("Count").click()
-        expect(visitor["#question textarea"]).to_have_value(app.EXAMPLES["counting"][0][1])
+        expect(visitor["#question textarea"]).to_have_value(suggestions.EXAMPLES["counting"][0][1])
         visitor["#asks button"].nth(1).click()
-        expect(visitor["#question textarea"]).to_have_value(app.EXAMPLES["counting"][1][1])
+        expect(visitor["#question textarea"]).to_have_value(suggestions.EXAMPLES["counting"][1][1])
         visitor["#question textarea"].press("Enter")
         visitor.answered()
 
@@ -351,7 +353,7 @@ def test_every_screen_fits_reads_well_and_names_its_controls(browser, tmp_path, 
     models = engines(a=(SHORT, SHORT), b=(THOUGHT, cut))
     options = {"viewport": SIZES[size], "color_scheme": scheme, "reduced_motion": "reduce"}
     with served(page(models)) as url, Visitor(browser, url, **options) as visitor:
-        expect(visitor["#examples img"]).to_have_count(len(app.examples()))
+        expect(visitor["#examples img"]).to_have_count(len(suggestions.examples()))
         sound(visitor, "empty")
         visitor.choose(picture_file(tmp_path))
         visitor.ask()

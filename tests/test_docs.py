@@ -47,7 +47,7 @@ def test_every_option_of_every_command_is_documented():
 
 def test_every_setting_of_the_environment_is_in_the_readme():
     read = set()
-    for path in (docs.ROOT / "app.py", *docs.ROOT.glob("tinyrs/*.py"), *docs.ROOT.glob("annotate/*.py")):
+    for path in (docs.ROOT / "app.py", *(p for part in ("tinyrs", "annotate", "screens") for p in docs.ROOT.glob(f"{part}/*.py"))):
         read |= set(re.findall(r"\bTINYRS_[A-Z_]+\b", path.read_text(encoding="utf-8")))
     missing = {name for name in read if f"`{name}`" not in README}
     assert not missing
@@ -56,7 +56,7 @@ def test_every_setting_of_the_environment_is_in_the_readme():
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
     """A folder that looks like a clone, so that what the commands write does not land in this one."""
-    for name in ("app.py", "tinyrs", "annotate", "training", "bench", "dev", "assets", "docs"):
+    for name in ("app.py", "screens", "tinyrs", "annotate", "training", "bench", "dev", "assets", "docs"):
         (tmp_path / name).symlink_to(docs.ROOT / name)
     return tmp_path
 

@@ -27,7 +27,7 @@ log = logging.getLogger("tinyrs")
 FILES = ("LICENSE", "README.md", "app.py", "requirements.txt")
 """What a Space needs of the top folder. All four must be there."""
 
-FOLDERS = ("annotate", "assets", "tinyrs")
+FOLDERS = ("annotate", "assets", "screens", "tinyrs")
 """The folders that it needs, with all that the commit has in them."""
 
 KINDS = frozenset((".py", ".css", ".js", ".json", ".jinja", ".md", ".txt", ".png", ".jpg", ".safetensors"))

@@ -26,16 +26,9 @@ from tinyrs.prompt import (
     TASK_TAGS,
     target,
 )
+from tinyrs.suggestions import AID
 from training.pocket.pictures import OBJECTS
 from training.pocket.scenes import CLASSES, captions
-
-AID = (
-    "airport, bare land, baseball field, beach, bridge, center, church, commercial, dense residential, "
-    "desert, farmland, forest, industrial, meadow, medium residential, mountain, park, parking, playground, "
-    "pond, port, railway station, resort, river, school, sparse residential, square, stadium, "
-    "storage tanks, viaduct"
-).split(", ")
-"""The classes of AID in words: a model that is trained on it has to write them."""
 
 RSVQA = (
     ("Is a small building present?", "yes"),

@@ -1,0 +1,319 @@
+"""The Compare tab: a picture, a question, two models side by side, and what becomes of their answers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import gradio as gr
+
+from screens.keep import Keep
+from screens.page import Page, Sentence, look_at, sentence, told
+from tinyrs import render
+from tinyrs.compare import compare
+from tinyrs.engine import Options
+from tinyrs.image import open_picture
+from tinyrs.shown import SIDES, Shown
+from tinyrs.suggestions import EXAMPLES, KINDS, LONGEST_QUESTION, examples, first_questions
+from tinyrs.suggestions import question as read_question
+
+TICK = 0.04
+"""Seconds between two updates of the streaming answers."""
+
+PRIVATE = {"api_visibility": "private"}
+QUICK = {**PRIVATE, "queue": False, "show_progress": "hidden"}
+
+
+class Compare:
+    """The tab's components and what happens on each event.
+
+    `state` holds what is shown (`Shown`). A part of the tab (`self.parts`) has `outputs`, the components that it
+    changes; `after(shown)`, their updates once nothing is running; and `before()`, those while it is asked.
+    """
+
+    def __init__(self, demo: gr.Blocks, page: Page):
+        self.page = page
+        self.gallery = examples()
+        self.ours = {text for group in EXAMPLES.values() for _, text in group}
+        self.ours |= {text for _, text, _ in self.gallery}
+        self.state = gr.State(None)
+        with gr.Row(elem_classes="desk"):
+            with gr.Column(scale=5, min_width=320):
+                self._draw_picture()
+            with gr.Column(scale=7, min_width=320):
+                self._draw_question()
+                self.notice = gr.HTML("", elem_id="notice")
+                self._draw_sides()
+                self.parts = [Keep(self)]
+        self.outputs = [
+            self.state, self.viewer, self.pick, self.question, self.kind, self.ask, self.stop, self.again, self.notice,
+            *self.cards.values(), *(component for part in self.parts for component in part.outputs),
+        ]  # fmt: skip
+        self._connect(demo)
+
+    # What stands there
+
+    def _draw_picture(self) -> None:
+        self.viewer = gr.HTML(render.no_picture(), elem_id="viewer")
+        self.pick = gr.UploadButton("Choose a picture", size="md", elem_id="pick", type="filepath")
+        self.pictures = gr.Dataset(
+            label="Or try one of these",
+            components=[gr.Image(render=False, type="filepath")],
+            samples=[[str(path)] for path, _, _ in self.gallery],
+            samples_per_page=12,
+            type="index",
+            visible=bool(self.gallery),
+            elem_id="examples",
+        )
+        gr.HTML(
+            '<p class="fine">Uploads are deleted after a day. A comparison and its picture are stored only when you flag an '
+            "answer or press “Keep and share”.</p>"
+        )
+
+    def _draw_question(self) -> None:
+        with gr.Column(elem_classes="pane", elem_id="asking"):
+            self.kind = gr.Radio(
+                list(KINDS.items()), value="any", label="What do you want to know?", elem_classes="chips",
+                elem_id="kind",
+            )  # fmt: skip
+            self.question = gr.Textbox(
+                label="Question", placeholder="Ask anything about the picture", lines=1, max_lines=5,
+                max_length=LONGEST_QUESTION, elem_id="question",
+            )  # fmt: skip
+            self.asks = gr.Dataset(
+                label="For example",
+                components=[gr.Textbox(render=False)],
+                samples=[[text] for _, text in first_questions()],
+                sample_labels=[label for label, _ in first_questions()],
+                type="values",
+                elem_id="asks",
+                elem_classes="asks",
+            )
+            with gr.Row(elem_classes="actions"):
+                self.ask = gr.Button("Ask both", variant="primary", elem_id="ask", size="md", min_width=120)
+                self.stop = gr.Button("Stop", visible=False, elem_id="stop", size="md", min_width=120)
+                self.again = gr.Button("Ask again", visible=False, elem_id="again", size="md", min_width=120)
+
+    def _draw_sides(self) -> None:
+        self.cards, self.pickers, self.heads, self.abouts, self.flags = {}, {}, {}, {}, {}
+        page = self.page
+        with gr.Row(elem_classes="sides", equal_height=True):
+            for side, name in zip(SIDES, page.pair):
+                low, spec = side.lower(), page.spec(name)
+                with gr.Column(elem_classes=["side", f"side-{low}"], min_width=280):
+                    self.heads[side] = gr.HTML(render.side_head(side, spec), elem_id=f"head-{low}")
+                    self.pickers[side] = gr.Dropdown(
+                        page.offered, value=name, label=f"Model {side}", show_label=False,
+                        container=False, allow_custom_value=page.any_model, elem_id=f"model-{low}",
+                    )  # fmt: skip
+                    self.abouts[side] = gr.HTML(render.about_model(spec), elem_id=f"about-{low}")
+                    self.cards[side] = gr.HTML(empty_card(side), elem_id=f"card-{low}")
+                    self.flags[side] = gr.Button(
+                        f"Flag answer {side}", size="sm", visible=False, elem_id=f"flag-{low}"
+                    )
+
+    def _connect(self, demo: gr.Blocks) -> None:
+        everything, told_ = self.outputs, lambda handler: told(self.notice, handler)
+        self.pick.upload(
+            told_(self.upload), self.pick, everything, api_name="upload", show_progress="hidden",
+            concurrency_limit=2, concurrency_id="pictures", **PRIVATE,
+        )  # fmt: skip
+        self.pictures.click(
+            told_(self.choose_example),
+            [self.pictures, self.question],
+            everything,
+            api_name="example",
+            **QUICK,
+        )
+        self.kind.input(
+            self.choose_kind, [self.kind, self.question], [self.asks, self.question], api_name="kind", **QUICK
+        )
+        self.asks.click(example_text, self.asks, self.question, api_name="example_question", **QUICK)
+        asking = gr.on(
+            [self.ask.click, self.again.click, self.question.submit],
+            self.answer,
+            [self.state, self.question, self.kind, *self.pickers.values()],
+            everything,
+            api_name="ask",
+            concurrency_limit=1,
+            concurrency_id="models",
+            show_progress="hidden",
+            trigger_mode="once",
+            **PRIVATE,
+        )
+        self.stop.click(self.stop_it, api_name="stop", **QUICK)
+        for picker in self.pickers.values():
+            picker.change(
+                told_(self.models_chosen),
+                list(self.pickers.values()),
+                [*self.heads.values(), *self.abouts.values(), self.notice],
+                api_name="models",
+                **QUICK,
+            )
+        loading = demo.load(told_(self.load), None, everything, api_name="record", **QUICK)
+        for part in self.parts:
+            part.connect(told_, asking, loading)
+        demo.unload(self.leave)
+
+    # What happens
+
+    def paint(self, shown: Shown, picture: bool = True) -> dict:
+        """Every component that depends on what is shown, once nothing is running."""
+        update = {
+            self.state: shown,
+            self.ask: gr.update(visible=True),
+            self.stop: gr.update(visible=False),
+            self.again: gr.update(visible=shown.asked),
+            self.pick: gr.update(label="Choose another picture", interactive=True),
+        }
+        if picture:
+            update[self.viewer] = viewer(shown)
+        for side in SIDES:
+            update[self.cards[side]] = card(shown, side) if shown.asked else empty_card(side)
+        for part in self.parts:
+            update |= part.after(shown)
+        return update
+
+    def idle(self, request: gr.Request) -> None:
+        """Raises Sentence while this visitor's models write."""
+        if self.page.busy(request.session_hash):
+            raise Sentence("An answer is being written: press Stop first, then change the picture.")
+
+    def upload(self, path: str | None, request: gr.Request):
+        self.idle(request)
+        if not path:
+            return {}
+        return self.paint(look_at(path, Path(path).name)[0])
+
+    def choose_example(self, index: int, text: str, request: gr.Request):
+        self.idle(request)
+        if not isinstance(index, int) or not 0 <= index < len(self.gallery):
+            raise Sentence("There is no such example.")
+        path, its_question, its_kind = self.gallery[index]
+        update = self.paint(look_at(str(path), path.name)[0])
+        if its_question and self._may_replace(text):
+            update |= {self.question: its_question, self.kind: its_kind}
+        return update
+
+    def _may_replace(self, text: str | None) -> bool:
+        """A question that the person wrote stays; an example's gives way."""
+        return not (text or "").strip() or text in self.ours
+
+    def choose_kind(self, value: str, text: str):
+        rows = EXAMPLES.get(value) or first_questions()
+        update = {
+            self.asks: gr.Dataset(samples=[[q] for _, q in rows], sample_labels=[label for label, _ in rows])
+        }
+        if value in EXAMPLES and self._may_replace(text):
+            update[self.question] = rows[0][1]
+        return update
+
+    def answer(
+        self, shown: Shown | None, text: str, chosen: str, model_a: str, model_b: str, request: gr.Request
+    ):
+        page, session = self.page, request.session_hash or secrets.token_hex(8)
+        cancelled = None
+        try:
+            if shown is None:
+                raise Sentence("Choose a picture first: drop one on the left, paste it, or take an example.")
+            asked = read_question(text, chosen)
+            names = dict(zip(SIDES, (model_a, model_b)))
+            engines = {side: page.open_engine(page.spec(name)) for side, name in names.items()}
+            cancelled = page.start(session)
+            shown = replace(
+                shown, question=asked, models=names, answers={}, replies={}, errors={}, run="",
+                states=dict.fromkeys(SIDES, "waiting"),
+            )  # fmt: skip
+            yield self._asking(shown)
+            picture = open_picture(shown.path)
+            for shown, side, moved in follow(shown, engines, picture, cancelled):
+                yield {self.cards[side]: card(shown, side), **({self.viewer: viewer(shown)} if moved else {})}
+            yield self.paint(shown, picture=False)
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            yield {
+                self.notice: render.notice(sentence(error)), self.ask: gr.update(visible=True),
+                self.stop: gr.update(visible=False), self.pick: gr.update(interactive=True),
+            }  # fmt: skip
+        finally:
+            if cancelled is not None:
+                page.finish(session, cancelled)
+
+    def _asking(self, shown: Shown) -> dict:
+        """What changes at once when both are asked."""
+        update = {
+            self.notice: "", self.ask: gr.update(visible=False), self.again: gr.update(visible=False),
+            self.stop: gr.update(visible=True), self.pick: gr.update(interactive=False), self.viewer: viewer(shown),
+            **{self.cards[side]: card(shown, side) for side in SIDES},
+        }  # fmt: skip
+        for part in self.parts:
+            update |= part.before()
+        return update
+
+    def stop_it(self, request: gr.Request):
+        self.page.stop(request.session_hash)
+
+    def models_chosen(self, a: str, b: str):
+        specs = {side: self.page.spec(name) for side, name in zip(SIDES, (a, b))}
+        return {
+            **{self.abouts[side]: render.about_model(spec) for side, spec in specs.items()},
+            **{self.heads[side]: render.side_head(side, spec) for side, spec in specs.items()},
+        }
+
+    def load(self, request: gr.Request):
+        run = request.query_params.get("record", "")
+        if not run:
+            return {self.state: None}
+        shown = self.page.recall(run)
+        kind = shown.question.task.value
+        return {
+            **self.paint(shown),
+            self.question: shown.question.text,
+            self.kind: kind if kind in KINDS.values() else "any",
+        }
+
+    def leave(self, request: gr.Request):
+        self.page.stop(request.session_hash)
+
+
+def follow(shown: Shown, engines, picture, cancelled) -> Iterator[tuple[Shown, str, bool]]:
+    """What is shown after each few words: (shown, the side that changed, whether boxes changed)."""
+    for event in compare(engines, picture.image, shown.question, Options(), cancelled):
+        before, shown = shown.layers, shown.after(event, cancelled.is_set())
+        yield shown, event.side, before != shown.layers
+        if not event.done:
+            # The browser has better to do than to draw every token; what comes meanwhile is not lost.
+            cancelled.wait(TICK)
+
+
+def example_text(sample: list[str]) -> str:
+    return sample[0]
+
+
+def viewer(shown: Shown) -> str:
+    """The picture with the boxes so far."""
+    uri = look_at(shown.path, shown.name)[1]
+    return render.viewer(uri, *shown.size, shown.layers, shown.models, shown.notes, shown.name)
+
+
+def card(shown: Shown, side: str) -> str:
+    """One side's answer so far."""
+    state = shown.states.get(side, "done")
+    hint = "Looking at the picture" if state == "waiting" else "Writing"
+    return render.answer_card(
+        side,
+        shown.answers.get(side),
+        shown.replies.get(side),
+        state=state,
+        error=shown.errors.get(side, ""),
+        hint=hint,
+    )
+
+
+def empty_card(side: str) -> str:
+    """What stands in a side before anything is asked."""
+    hint = {"A": "The short answer appears here.", "B": "The reasoning and its answer appear here."}[side]
+    return render.answer_card(side, state="empty", hint=hint)
