@@ -1,0 +1,1 @@
+// The first-visit tour, and what this browser remembers.
