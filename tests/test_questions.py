@@ -155,3 +155,23 @@ def test_a_comparison_is_reasoned_from_counts_only_where_they_lead_to_the_answer
     found = [questions.published(known, np.random.default_rng(seed)) for seed in range(30)]
     reasonings = {row.reasoning for row in found if row.question.text == text}
     assert ("I count 9 roads and 4 forests." in reasonings) == counted
+
+
+def test_who_is_asked_for_the_leftmost_one_names_it_first():
+    boxes = (
+        Box(600, 100, 700, 160, "ship"),
+        Box(100, 700, 190, 780, "ship"),
+        Box(350, 350, 600, 560, "ship"),
+    )
+    known = Known(np.full((200, 200, 3), 90, np.uint8), "drawn", boxes=boxes, complete=True)
+    related = set()
+    for seed in range(60):
+        row = questions.locate(known, np.random.default_rng(seed))
+        listed = re.findall(r"one at (\d+) across and (\d+) down", row.reasoning) if row else []
+        if not listed:  # a crop left one of them alone, or none of which it can be said
+            continue
+        (target,) = parse(row.answer).boxes
+        middle = ((target.x1 + target.x2) / 2, (target.y1 + target.y2) / 2)
+        assert max(abs(float(a) - b) for a, b in zip(listed[0], middle, strict=True)) <= 10
+        related |= {word for word in questions._ORDERS if word in row.question.text}
+    assert related == set(questions._ORDERS)

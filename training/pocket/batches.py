@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from tinyrs.example import BOX_SCALE, Box
 from training.pocket import vary
-from training.pocket.pictures import OBJECTS, Known
+from training.pocket.pictures import OBJECTS, REAL, Known
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
@@ -64,6 +64,7 @@ class ObjectBatches:
 
     def __init__(self, known: Sequence[Known], seed: int = 0):
         self.known = [each for each in known if each.complete]
+        self.real = [each for each in self.known if each.source != "drawn"]
         self.random = np.random.default_rng(seed)
 
     def view(self, each: Known, side: int):
@@ -93,7 +94,8 @@ class ObjectBatches:
         """(pictures, classes (count, cells, len(OBJECTS)), distances (count, cells, 4), there (count, cells))."""
         pictures, classes, distances, there = [], [], [], []
         for _ in range(count):
-            pixels, boxes = self.view(self.known[self.random.integers(len(self.known))], side)
+            known = self.real if self.real and self.random.random() < REAL else self.known
+            pixels, boxes = self.view(known[self.random.integers(len(known))], side)
             pictures.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
             for into, made in zip((classes, distances, there), object_map(boxes, side // TOKEN)):
                 into.append(torch.from_numpy(made))

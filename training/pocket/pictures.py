@@ -23,6 +23,9 @@ from tinyrs.example import Box, Task
 LARGEST_SIDE = 640
 """Pictures are held at most this wide or high, pixels: above what the pocket's pixel budget lets it see."""
 
+REAL = 0.75
+"""At least this share of what is shown is real pictures, where there are any: drawn ones are many and alike."""
+
 OBJECTS = sources.NWPU_CLASSES
 """The objects that the eyes learn to find; the drawn scenes use the same words."""
 

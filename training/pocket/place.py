@@ -9,6 +9,7 @@ use: the tokens of the numbers. The heads that ask are thrown away.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -118,16 +119,28 @@ def unseen(weights: torch.Tensor, inputs: dict, rows: Sequence[Row], tokens: tor
 
 
 def train_place(
-    model, processor, rows: VariedRows, steps: int, peak: float = 1e-3, batch: int = 16, say: Callable = print
+    model,
+    processor,
+    rows: VariedRows,
+    steps: int,
+    peak: float = 1e-3,
+    batch: int = 16,
+    again: bool = False,
+    say: Callable = print,
 ) -> None:
-    """Train `model` in place, its tower apart: answers to `rows`, and the place of every visual token."""
+    """Train `model` in place, its tower apart: answers to `rows`, and the place of every visual token.
+
+    again   the model knows its places, and learns them anew for a tower or a resolution that has changed: the rate falls
+            to nothing over the steps
+    """
     from training.sft import Collator
 
     collate = Collator(processor)
     model.set_attn_implementation("eager")  # the only one that shows its weights
-    merger = model.model.visual.merger.mlp[2]
-    merger.weight.data *= VISIBLE
-    merger.bias.data *= VISIBLE
+    if not again:
+        merger = model.model.visual.merger.mlp[2]
+        merger.weight.data *= VISIBLE
+        merger.bias.data *= VISIBLE
     model.model.visual.requires_grad_(False)
     model.model.visual.merger.requires_grad_(True)
     tokens = torch.tensor([processor.tokenizer(str(number))["input_ids"][0] for number in NUMBERS])
@@ -141,7 +154,8 @@ def train_place(
     started, running = time.monotonic(), {}
     for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = peak * min(1, (step + 1) / 50)
+            falling = 0.5 * (1 + math.cos(math.pi * step / steps)) if again else 1
+            group["lr"] = peak * min(1, (step + 1) / 50) * falling
         made = [rows.make(step * batch + i) for i in range(batch)]
         inputs = collate([rows.chat(row) for row in made])
         with torch.autocast("cpu", torch.bfloat16):

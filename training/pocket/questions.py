@@ -155,10 +155,20 @@ def describe(known: Known, rng: np.random.Generator) -> Row | None:
     return Row(scene_view(known, rng), question, sentence(told), reasoning, "describe")
 
 
-def _listing(name: str, boxes: Sequence[Box]) -> str:
+_ORDERS: dict[str, Callable[[Box], float]] = {
+    "leftmost": lambda box: box.x1 + box.x2,
+    "rightmost": lambda box: -(box.x1 + box.x2),
+    "topmost": lambda box: box.y1 + box.y2,
+    "bottommost": lambda box: -(box.y1 + box.y2),
+    "largest": lambda box: -(box.x2 - box.x1) * (box.y2 - box.y1),
+}
+"""In which order somebody looks who was asked for the leftmost, ..., the largest one: the wanted one comes first."""
+
+
+def _listing(name: str, boxes: Sequence[Box], relation: str = "leftmost") -> str:
     if len(boxes) == 1:
         return f"I see one {name}, {place(boxes[0])}, around {_spot(boxes[0])}."
-    shown = sorted(boxes, key=lambda b: (b.x1 + b.x2, b.y1 + b.y2))[:6]
+    shown = sorted(boxes, key=_ORDERS[relation])[:5]
     more = " and more" if len(boxes) > len(shown) else ""
     count = NUMBERS[len(boxes)] if len(boxes) <= 10 else "many"
     return f"I see {count} {plural(name)}: " + "; ".join(f"one at {_spot(b)}" for b in shown) + more + "."
@@ -175,6 +185,7 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
     phrase, target = meant[int(rng.integers(len(meant)))]
     name, say = target.label, Phrases(rng)
     same = [b for b in boxes if b.label == name]
+    relation = "leftmost"
     if len(same) == 1:
         phrase, why = say.one(phrase, phrase, a(name)), "It is the only one."
     else:
@@ -188,7 +199,7 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
                 f"I look for {phrase}.",
                 f"Let me search for {plural(name)}.",
             ),
-            _listing(name, same),
+            _listing(name, same, relation),
             why,
             f"It spans {_ten(target.x2 - target.x1)} across and {_ten(target.y2 - target.y1)} down.",
         )
@@ -279,14 +290,14 @@ _COMPARED = re.compile(
 
 
 def published(known: Known, rng: np.random.Generator) -> Row | None:
-    """One of RSVQA's own questions about this picture, with equal shares for its kinds and answers."""
+    """One of RSVQA's own questions about this picture, with equal shares for its kinds and, now and then, its answers."""
     if not known.questions:
         return None
     kinds = sorted({kind for _, _, kind in known.questions if kind != "area"})
     kind = kinds[int(rng.integers(len(kinds)))]
     asked = [q for q in known.questions if q[2] == kind]
     answers = sorted({answer for _, answer, _ in asked})
-    if kind != "count" and rng.random() < 0.4:
+    if kind != "count" and rng.random() < 0.15:
         wanted = answers[int(rng.integers(len(answers)))]
         asked = [q for q in asked if q[1] == wanted]
     text, answer, _ = asked[int(rng.integers(len(asked)))]

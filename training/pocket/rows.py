@@ -10,11 +10,8 @@ from PIL import Image
 
 from tinyrs.prompt import messages, target
 from tinyrs.strictjson import BadData
-from training.pocket.pictures import Known
+from training.pocket.pictures import REAL, Known
 from training.pocket.questions import MAKERS, Row
-
-REAL = 0.75
-"""At least this share of the rows is about real pictures, where there are any: drawn ones are many and alike."""
 
 
 class VariedRows:

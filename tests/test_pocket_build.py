@@ -1,0 +1,70 @@
+"""`python -m training.pocket` from nothing to a pair, every step in small, on drawn pictures alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tinyrs.config import ROOT
+from tinyrs.engine import Options, open_engine
+from tinyrs.example import Question, Task
+from training.pocket.scenes import draw
+
+SMALL = (
+    "--drawn=24 --teacher_minutes=0.02 --eyes_minutes=0.02 --sharpen_steps=2 --place_steps=1 --look_steps=1 "
+    "--pretrain_rows=16 --sft_rows=16 --cot_rows=16 --reward_rows=8"
+).split()
+
+
+def build(work, out, *more):
+    return subprocess.run(
+        [sys.executable, "-m", "training.pocket", *SMALL, f"--work={work}", f"--out={out}", *more],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.train
+def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
+    from PIL import Image
+
+    work, out = tmp_path / "work", tmp_path / "pair"
+    first = build(work, out)
+    assert first.returncode == 0, first.stderr[-3000:]
+    assert json.loads(first.stdout) == {"out": str(out)}
+    steps = [
+        "0_eyes",
+        "0_place",
+        "0_start",
+        "1_pretrain",
+        "2_look",
+        "2_sft",
+        "2_sharp",
+        "3_cot_sft",
+        "4_grpo",
+    ]
+    assert sorted(path.name for path in work.iterdir() if (path / "tinyrs.json").exists()) == steps
+    for name, thinking in (("tinyrs", False), ("tinyrs-r1", True)):
+        told = json.loads((out / name / "tinyrs.json").read_text())
+        seen = json.loads((out / name / "preprocessor_config.json").read_text())["size"]
+        assert told["thinking"] is thinking
+        assert told["max_pixels"] == seen["longest_edge"] == 392 * 280
+        engine = open_engine(str(out / name))
+        asked = (Image.fromarray(draw(5).pixels), Question("Is there a ship?", Task.VQA))
+        assert engine.batch([asked], Options(max_new_tokens=4))[0].tokens > 0
+
+    made = {path: path.stat().st_mtime_ns for path in work.rglob("model.safetensors")}
+    again = build(work, out)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("model.safetensors")} == made
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
+    refused = build(tmp_path / "work", tmp_path / "pair", f"--data={tmp_path / 'nowhere'}")
+    assert refused.returncode == 2
+    assert refused.stderr.strip() == f"There is no folder {tmp_path / 'nowhere'}."
+    assert not (tmp_path / "work").exists()
