@@ -382,3 +382,14 @@ def m004_golds(db: Database) -> None:
         )""",
         *_append_only("golds"),
     )
+
+
+@migrations()
+def m005_votes(db: Database) -> None:
+    """A vote says what it is about, and whether the models' names were hidden from whoever gave it."""
+    _run(
+        db,
+        "ALTER TABLE votes ADD COLUMN about TEXT NOT NULL DEFAULT 'answer' CHECK (about IN ('answer', 'reasoning'))",
+        "ALTER TABLE votes ADD COLUMN blind INTEGER NOT NULL DEFAULT 0 CHECK (blind IN (0, 1))",
+        "CREATE INDEX votes_author ON votes(author, created_at)",
+    )

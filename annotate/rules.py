@@ -30,6 +30,8 @@ REASONS = (
 
 VERDICTS = ("accept", "amend", "reject")
 FLAGS_A_MINUTE = 10
+VOTES_A_MINUTE = 30
+VOTED_ON = ("answer", "reasoning")
 LONGEST = {
     "note": 2_000,
     "question": 4_000,
@@ -57,7 +59,7 @@ class NotFound(StoreError):
 
 
 class TooFast(StoreError):
-    """More than FLAGS_A_MINUTE flags by one author within a minute."""
+    """More than FLAGS_A_MINUTE flags or VOTES_A_MINUTE votes by one author within a minute."""
 
 
 class StoreFull(StoreError):

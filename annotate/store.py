@@ -46,6 +46,8 @@ from annotate.rules import (
     FLAGS_A_MINUTE,
     REASONS,
     VERDICTS,
+    VOTED_ON,
+    VOTES_A_MINUTE,
     Conflict,
     NotFound,
     Refused,
@@ -176,7 +178,7 @@ class Store(Connection):
 
         {"id", "picture": sha256, "question": Question, "author", "created_at", "sides": {"A": Side, ...},
         "flags": [{"id", "run", "side", "reasons": tuple, "note", "author", "caption", "created_at"}, ...],
-        "votes": {"A": 2, "tie": 1}} (the last vote of each author).
+        "votes": {"A": 2, "tie": 1}} (the last vote of each author on the answer; annotate/votes.py counts them all).
         """
         with self.read() as db:
             row = row_of(db, "SELECT * FROM runs WHERE id = ?", run, "run")
@@ -184,7 +186,7 @@ class Store(Connection):
             flags = list(db.query("SELECT * FROM flags WHERE run = ? ORDER BY id", [run]))
             votes = db.conn.execute(
                 "SELECT choice, count(*) FROM votes WHERE id IN"
-                " (SELECT max(id) FROM votes WHERE run = ? GROUP BY author) GROUP BY choice ORDER BY choice",
+                " (SELECT max(id) FROM votes WHERE run = ? AND about = 'answer' GROUP BY author) GROUP BY choice ORDER BY choice",
                 [run],
             ).fetchall()
         row.pop("number")
@@ -248,16 +250,29 @@ class Store(Connection):
         )
         return self._add_caption(db, new, found, run=run["id"], side=row["side"])[0]
 
-    def add_vote(self, run: str, choice: str, *, author: str) -> int:
-        """Which side was better: its name, "tie" or "neither". Of an author's votes the last one counts."""
+    def add_vote(
+        self, run: str, choice: str, *, author: str, about: str = "answer", blind: bool = False
+    ) -> int:
+        """Which side was better: its name, "tie" or "neither" (both are bad). Of an author's votes the last counts.
+
+        `about` is the "answer" or the "reasoning"; `blind`: the models' names were hidden. Raises Refused, NotFound,
+        TooFast.
+        """
         author = rules.person(author)
+        if about not in VOTED_ON:
+            raise Refused("A vote is about the answer or the reasoning.")
         with self.write() as db:
+            recent = db.conn.execute(
+                "SELECT count(*) FROM votes WHERE author = ? AND created_at > ?", [author, self.now(-60)]
+            ).fetchone()[0]
+            if recent >= VOTES_A_MINUTE:
+                raise TooFast(f"You have given {VOTES_A_MINUTE} votes within a minute: please wait a little.")
             exists(db, "runs", "id", run, "run")
             sides = {name for (name,) in db.conn.execute("SELECT side FROM sides WHERE run = ?", [run])}
             if choice not in sides | {"tie", "neither"}:
                 raise Refused("Vote for one of the sides, tie or neither.")
-            vote = {"run": run, "choice": choice, "author": author, "created_at": self.now()}
-            return insert(db, "votes", vote)
+            vote = {"run": run, "choice": choice, "author": author, "about": about, "blind": int(blind)}
+            return insert(db, "votes", {**vote, "created_at": self.now()})
 
     # --- captions and their revisions -------------------------------------------------------------------
 
