@@ -5,7 +5,8 @@
 #
 # Torch comes for the CPU; a GPU machine builds with
 #     --build-arg TORCH_INDEX=https://pypi.org/simple      and runs with --gpus all
-# The page has no login of its own: put a proxy with one in front before anybody outside the lab can reach it.
+# Corrections need a login: docker run -it -v tinyrs-data:/data tinyrs python -m annotate user add NAME --role reviewer
+# (or -e TINYRS_PEOPLE=names where nobody but you reaches the port). Put a proxy with TLS in front of it outside the lab.
 FROM python:3.11-slim-bookworm
 
 ARG TORCH=torch==2.13.0

@@ -22,11 +22,12 @@ from starlette.middleware import Middleware
 # Gradio would build a pandas table of all events so far after every single one, for a page that nobody opens.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
+from annotate.people import People, here
 from annotate.screens import annotate_tab
 from annotate.screens_review import review_tab
 from annotate.store import Store
 from screens.compare import Compare
-from screens.page import SENTENCES, Page, default_open, on_space
+from screens.page import SENTENCES, Page, default_open
 from screens.theme import CSS, HEAD, THEME
 from tinyrs.config import Config
 from tinyrs.engine import Engine
@@ -42,14 +43,17 @@ def build(
     open_engine: Callable[[ModelSpec], Engine] | None = None,
     resolve: Callable[[str], ModelSpec] | None = None,
     store: Store | None = None,
+    people: People | None = None,
 ) -> gr.Blocks:
-    """The page. `pair`, `open_engine` and `resolve` replace the models that answer (tests, other programs)."""
+    """The page. `pair`, `open_engine` and `resolve` replace the models that answer (tests, other programs);
+    `people` says how visitors are known."""
     config = config or Config()
+    people = people or here(config)
     if store is None:
         # On a laptop one person corrects and accepts; where strangers meet, somebody else has to review.
         config.data.mkdir(parents=True, exist_ok=True)
-        store = Store(config.database, self_review=not on_space())
-    page = Page(config, pair, open_engine or default_open, resolve or resolve_model, store)
+        store = Store(config.database, self_review=people.alone)
+    page = Page(config, pair, open_engine or default_open, resolve or resolve_model, store, people)
     with gr.Blocks(title="TinyRS", analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
         gr.HTML(
             '<header class="masthead"><h1>TinyRS</h1><p>Ask two small models about a satellite picture: '
@@ -59,9 +63,9 @@ def build(
             with gr.Tab("Compare", id="compare"):
                 Compare(demo, page)
             with gr.Tab("Annotate", id="annotate") as tab:
-                annotate_tab(demo, store, tab, public=on_space())
+                annotate_tab(demo, store, tab, people=people)
             with gr.Tab("Review", id="review") as tab:
-                review_tab(demo, store, tab, public=on_space())
+                review_tab(demo, store, tab, people=people)
     demo.page = page
     demo.queue(max_size=config.queue_size, default_concurrency_limit=8, api_open=False)
     return demo
@@ -81,6 +85,7 @@ def launch(demo: gr.Blocks, *, host: str | None = None, port: int | None = None,
         enable_monitoring=False,
         allowed_paths=[],
         max_file_size=demo.page.config.max_bytes,
+        auth=demo.page.people.check if demo.page.people.way == "users" else None,
         theme=THEME,
         css=CSS,
         head=HEAD,
@@ -104,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         for name in pair or Config().pair:
             resolve_model(name)
-        demo = build(pair=pair)
+        demo = build(pair=pair, people=here(host=args.host))
     except SENTENCES as error:
         parser.exit(2, f"{error}\n")
     launch(demo, host=args.host, port=args.port)

@@ -10,6 +10,7 @@
     python -m annotate replay --model runs/next
     python -m annotate backup monday.tar
     python -m annotate restore monday.tar
+    python -m annotate user add ada --role reviewer
 
 Exit code 0: done; 1: `check` found something, or `generate` is not at its end; 2: one sentence on stderr says
 what is wrong; 130: interrupted.
@@ -146,6 +147,14 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("out", type=Path, metavar="OUT")
     add = command("restore", _restore, "put a backup back, where no database is")
     add.add_argument("file", type=Path, metavar="FILE")
+    add = command("user", _user, "who may log in on a lab server: users.json, beside the database")
+    add.add_argument("do", choices=("add", "remove", "list"))
+    add.add_argument("name", nargs="?", metavar="NAME")
+    add.add_argument(
+        "--role",
+        default="annotator",
+        help="annotator (corrects), reviewer (also judges others' captions) or admin (also exports and imports)",
+    )
     return parser
 
 
@@ -405,6 +414,40 @@ def _restore(args: argparse.Namespace) -> int:
     restore(args.file, args.db)
     print(f"{args.db} is back.")
     return 0
+
+
+def _user(args: argparse.Namespace) -> int:
+    from annotate.rules import Refused
+    from annotate.users import FILE, Users
+
+    users = Users(args.db.parent / FILE)
+    if args.do == "list":
+        for name, role in users.all().items():
+            print(f"{role:10} {name}")
+        return 0
+    if not args.name:
+        raise Refused(f"Say whom: python -m annotate user {args.do} NAME.")
+    if args.do == "remove":
+        users.remove(args.name)
+        print(f"{_plain(args.name)} cannot log in any more.")
+        return 0
+    name = users.add(args.name, _password(), args.role)
+    print(f"{name} may log in as {args.role}; the page asks for passwords from its next start on.")
+    return 0
+
+
+def _password() -> str:
+    """Typed twice at a terminal, or one line of a pipe; never an argument, which everybody on the machine could read."""
+    from getpass import getpass
+
+    from annotate.rules import Refused
+
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass("Password: ")
+    if getpass("Again: ") != password:
+        raise Refused("The two passwords differ: nothing was changed.")
+    return password
 
 
 if __name__ == "__main__":

@@ -199,6 +199,14 @@ def why(reasons: str, offered: str, drawn: str) -> str:
     return f'<div class="reasons"><h3>Why this one</h3><ul>{items}</ul></div>'
 
 
+def person(name: str | None, role: str | None, leaves: bool) -> str:
+    """Who is logged in, as what, and the way out where the page itself asked for a password."""
+    if not name:
+        return '<p class="fine">Not logged in.</p>'
+    out = ' · <a href="logout">Log out</a>' if leaves else ""
+    return f'<p class="fine">{escape(name)}, {escape(role or "no role here: flags only")}{out}</p>'
+
+
 def pace(numbers: Mapping) -> str:
     """How fast this person is: shown to that person alone, and always with n."""
     parts = []

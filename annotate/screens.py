@@ -1,8 +1,8 @@
 """The Annotate tab: the next caption, its picture, boxes and steps, and the fields to correct it in.
 
 A desk (one tab's components and handlers) serves both tabs that work on captions; annotate/screens_review.py
-adds what only a reviewer sees. Every handler that writes asks `author` first: a hidden button is no lock, the
-endpoint behind it can be called by anybody. What a key or a drag does comes as an order (annotate/work.py).
+adds what only a reviewer sees. Every handler that writes asks annotate/people.py first: a hidden button is no lock,
+the endpoint behind it can be called by anybody. What a key or a drag does comes as an order (annotate/work.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import lru_cache, wraps
 import gradio as gr
 
 from annotate import marks, markup, overlap, queue, rules, signals, work
+from annotate.people import LOGIN, People
 from annotate.steps import put_box
 from annotate.store import Conflict, Store, StoreError
 from tinyrs import render
@@ -24,8 +25,6 @@ from tinyrs.parse import split_steps
 
 log = logging.getLogger("tinyrs.annotate")
 
-LOGIN = "Corrections need a login on this public page; flags do not."
-NAMELESS = "Write your name first: it is stored with every correction."
 FAILED = "Something went wrong on the server. It was logged; your text is still in the fields."
 
 # The numbers follow the answer in the browser itself, but never while one of them is being typed. They are only
@@ -39,29 +38,15 @@ _FOLLOW = r"""(text, ...numbers) => {
 _LISTEN = "element.addEventListener('order', (event) => trigger('submit', event.detail));"
 
 
-def author(request: gr.Request | None, typed: str, public: bool) -> str:
-    """Who is writing. Where strangers meet (`public`) only a login counts; elsewhere a plain name will do.
-
-    Raises Refused with a sentence when that person may not write.
-    """
-    if request is not None and request.username:
-        return rules.person(request.username)
-    if public:
-        raise rules.Refused(LOGIN)
-    if not (typed or "").strip():
-        raise rules.Refused(NAMELESS)
-    return rules.person(typed)
-
-
-def annotate_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, public: bool) -> None:
-    """Build the tab inside the current `gr.Tab`; `public`: strangers can reach this page."""
+def annotate_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) -> None:
+    """Build the tab inside the current `gr.Tab`; `people` knows who may correct."""
 
     def take(person: str) -> dict | None:
         found = queue.next_to_annotate(store, person)
         # Who works alone also accepts alone.
         return found or (queue.next_to_review(store, person) if store.self_review else None)
 
-    desk(demo, store, tab, public=public, take=take, waits=lambda: sum(queue.left(store).values()))
+    desk(demo, store, tab, people=people, take=take, waits=lambda: sum(queue.left(store).values()))
 
 
 def desk(
@@ -69,7 +54,7 @@ def desk(
     store: Store,
     tab: gr.Tab,
     *,
-    public: bool,
+    people: People,
     take: Callable[[str], dict | None],
     waits: Callable[[], int],
     review: bool = False,
@@ -83,6 +68,7 @@ def desk(
     """
     key = "review-" if review else ""
     api = "review_" if review else ""
+    doing = "review" if review else "correct"
     item = gr.State(None)
     done = gr.State(0)
     remembered = gr.BrowserState("", storage_key="tinyrs-annotator", secret="a name is no secret")
@@ -94,11 +80,15 @@ def desk(
             max_length=100,
             scale=2,
             elem_id=f"{key}annotator",
+            visible=people.alone,
         )
+        if people.way == "hub":
+            gr.LoginButton(size="md", elem_id=f"{key}login", min_width=200)
+        badge = gr.HTML("", elem_id=f"{key}person", visible=not people.alone)
         begin = gr.Button("Next caption", elem_id=f"{key}next", elem_classes="do-next", size="md", min_width=140)
         progress = gr.HTML("", elem_id=f"{key}progress")
     notice = gr.HTML("", elem_id=f"{key}annotate-notice")
-    empty = gr.HTML(_empty(LOGIN if public else "", review), elem_id=f"{key}annotate-empty")
+    empty = gr.HTML(_empty("" if people.alone else LOGIN, review), elem_id=f"{key}annotate-empty")
     orders = gr.HTML("", elem_id=f"{key}orders", elem_classes="orders", js_on_load=_LISTEN)
     with gr.Row(visible=False, elem_id=f"{key}caption", elem_classes="work") as body:
         with gr.Column(scale=5, min_width=320, elem_classes="sight"):
@@ -233,20 +223,24 @@ def desk(
         return paint(take(person), person, finished, said, draft)
 
     def open_next(caption: dict | None, typed: str, finished: int, request: gr.Request, draft=None):
-        person = author(request, typed, public)
+        person = people.may(request, doing, typed)
         return {**following(person, finished, draft=draft), remembered: person}
 
     def arrive(caption: dict | None, typed: str, finished: int, request: gr.Request, draft=None):
         """The tab was opened: show the next caption, unless one is being edited or nobody said who is there."""
         update = {progress: render.progress(waits(), finished)}
         try:
-            person = author(request, typed, public)
+            person = people.may(request, doing, typed)
         except rules.Refused:
             return update
         return update if caption else {**update, **following(person, finished, draft=draft)}
 
-    def recall_name(saved: str, typed: str):
-        return saved if saved and isinstance(saved, str) and not typed else gr.skip()
+    def recall_name(saved: str, typed: str, request: gr.Request):
+        """Who is there: by login, or by the name that was typed before."""
+        if not people.alone:
+            person = people.login(request)
+            return {badge: markup.person(person, person and people.role(person), people.way == "users")}
+        return {name: saved} if saved and isinstance(saved, str) and not typed else {}
 
     # While editing
 
@@ -256,7 +250,7 @@ def desk(
         if caption is None:
             return {check: ""}
         text, words = text or "", words or ""
-        by = (request.username if request else "") or typed or ""
+        by = typed or "" if people.alone else people.login(request) or ""
         kept_now = {"revision": caption["revision"]["id"], "by": by, "reasoning": text, "answer": words}
         return {**look(caption, text, words, by), kept: kept_now}
 
@@ -284,7 +278,7 @@ def desk(
             text, words = work.place(order, text, words)
             seen = look(caption, text, words, typed)
             return {check: seen[check]} if order["do"] == "look" else {**seen, reasoning: text, answer: words}
-        person = author(request, typed, public)
+        person = people.may(request, doing, typed)
         if order["do"] == "undo":
             return take_back(caption, person, finished, text)
         if order["do"] not in work.MARKING:
@@ -320,7 +314,7 @@ def desk(
         return store.save_correction(revision["id"], reasoning=text, answer=words, author=person)
 
     def save_it(caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request):
-        person = author(request, typed, public)
+        person = people.may(request, doing, typed)
         revision = store_text(_held(caption), text, words, person)
         if revision == caption["revision"]["id"]:
             return {notice: render.notice("Nothing was changed, so nothing was saved.", "info")}
@@ -334,11 +328,16 @@ def desk(
     def accept_it(
         caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request
     ):
-        person = author(request, typed, public)
+        person = people.may(request, doing, typed)
         problems = rules.caption_problems(_held(caption)["question"], text or "", words or "")
         if problems:
             raise rules.Refused("This cannot be accepted yet: " + " ".join(problems))
         revision = store_text(caption, text, words, person)
+        if not people.can(person, "review"):
+            if revision == caption["revision"]["id"]:  # found right as it is: says so, and a reviewer decides
+                store.save_correction(revision, reasoning=text or "", answer=words or "", author=person)
+            queue.release(store, caption["id"], person)
+            return following(person, finished + 1, "Saved: a reviewer accepts it.")
         try:
             store.add_review(revision, "accept", author=person)
             said = "Accepted: it goes into the next export."
@@ -350,19 +349,19 @@ def desk(
         return following(person, finished + 1, said)
 
     def reject_it(caption: dict | None, typed: str, finished: int, request: gr.Request):
-        person = author(request, typed, public)
+        person = people.may(request, "review", typed)
         store.add_review(_held(caption)["revision"]["id"], "reject", author=person)
         queue.release(store, caption["id"], person)
         return following(person, finished + 1, "Rejected: it will not be exported.")
 
     def skip_it(caption: dict | None, typed: str, finished: int, request: gr.Request):
-        person = author(request, typed, public)
+        person = people.may(request, doing, typed)
         queue.skip(store, _held(caption)["id"], person)
         return following(person, finished)
 
     def gold_it(caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request):
         """Put the text aside as the hidden truth; the caption waits for somebody else."""
-        person = author(request, typed, public)
+        person = people.may(request, "review", typed)
         overlap.add_gold(store, _held(caption)["id"], reasoning=text or "", answer=words or "", author=person)
         queue.release(store, caption["id"], person, done=False)
         return following(person, finished, "Kept as a gold item: somebody else gets this caption without your text.")
@@ -370,10 +369,10 @@ def desk(
     quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     live = {**quick, "trigger_mode": "always_last"}
     start = [item, name, done]
-    demo.load(recall_name, [remembered, name], name, api_name=f"{api}annotator", **quick)
+    demo.load(recall_name, [remembered, name], [name, badge], api_name=f"{api}annotator", **quick)
     tab.select(
         told(arrive), [*start, kept], everything, api_name="review" if review else "annotate", **quick
-    ).then(recall_name, [remembered, name], name, api_name=f"{api}annotator_again", **quick)
+    ).then(recall_name, [remembered, name], [name, badge], api_name=f"{api}annotator_again", **quick)
     gr.on(
         [begin.click, name.submit],
         told(open_next),

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 import gradio as gr
 
 from annotate import agreement, marks, markup, overlap, queue, rules
-from annotate.screens import author, desk
+from annotate.people import People
+from annotate.screens import desk
 from annotate.store import Store, StoreError
 from tinyrs import render
 from tinyrs.parse import split_steps
 
 
-def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, public: bool) -> None:
-    """Build the tab inside the current `gr.Tab`; `public`: strangers can reach this page."""
+def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) -> None:
+    """Build the tab inside the current `gr.Tab`; `people` knows who may review."""
 
     def beside(caption: Mapping, person: str) -> str:
         """What was changed, and the annotator's verdicts once this person has given all of the own ones."""
@@ -37,7 +38,7 @@ def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, public: bool) -> N
         demo,
         store,
         tab,
-        public=public,
+        people=people,
         take=lambda person: queue.next_to_review(store, person),
         waits=lambda: queue.left(store)["review"],
         review=True,
@@ -50,8 +51,8 @@ def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, public: bool) -> N
     def count(request: gr.Request):
         """Per annotator, which is no stranger's business."""
         try:
-            if public:
-                author(request, "", public)
+            if not people.alone:
+                people.may(request, "agreement")
             rows = overlap.compared(store)
         except StoreError as error:
             return render.notice(str(error))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from annotate.people import People
 from annotate.store import Side, Store, StoreError
 from tinyrs import render
 from tinyrs.config import Config
@@ -41,8 +42,8 @@ class Sentence(Exception):
 class Page:
     """What the handlers share: the store, the models on offer, and who is being answered."""
 
-    def __init__(self, config: Config, pair, open_engine, resolve, store: Store):
-        self.config, self.store = config, store
+    def __init__(self, config: Config, pair, open_engine, resolve, store: Store, people: People):
+        self.config, self.store, self.people = config, store, people
         self.pair = tuple(pair or config.pair)
         self.resolve, self.open_engine = resolve, open_engine
         self.any_model = os.environ.get("TINYRS_ALLOW_ANY_MODEL", "") == "1"
@@ -97,8 +98,8 @@ class Page:
 
     def visitor(self, request: gr.Request) -> str:
         """A name for somebody without one, which that person cannot choose: the flag limit counts by it."""
-        if request.username:
-            return request.username
+        if name := self.people.login(request):
+            return name
         host = request.client.host if request.client else ""
         if on_space():  # behind the Space's proxy, which appends the visitor's address
             host = (request.headers.get("x-forwarded-for") or host).split(",")[-1].strip()

@@ -62,7 +62,7 @@ def engines(a=(SHORT,), b=(THOUGHT,)) -> dict[str, FakeEngine]:
 _made: list = []
 
 
-def page(models: dict[str, FakeEngine] | None = None, **settings):
+def page(models: dict[str, FakeEngine] | None = None, people=None, **settings):
     """The page of those models; its database is where TINYRS_DATA says. `close_pages` ends it."""
     models = models or engines()
 
@@ -72,6 +72,7 @@ def page(models: dict[str, FakeEngine] | None = None, **settings):
             pair=("quick", "thinker"),
             open_engine=lambda spec: models[spec.name],
             resolve=lambda name: models[name].spec,
+            people=people,
         )
 
     _made.append(_in_a_loop(build))
@@ -118,6 +119,23 @@ def request(
     return SimpleNamespace(session_hash=session, username=user, client=client, headers={}, query_params=query)
 
 
+def become_a_space(monkeypatch, **settings: str) -> None:
+    """Let this process look like a Space with the hub's login switched on."""
+    import gradio.oauth
+
+    for name, value in {"SYSTEM": "spaces", "SPACE_ID": "user/space", "OAUTH_CLIENT_SECRET": "s", **settings}.items():
+        monkeypatch.setenv(name, value)
+    # Gradio reads these when it is imported.
+    for name in ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL"):
+        monkeypatch.setattr(gradio.oauth, name, "http://127.0.0.1:1")
+
+
+def hub_login(name: str, until: float | None = None) -> SimpleNamespace:
+    """What stands behind gr.Request of somebody whom the hub's login page has sent back."""
+    info = {"userinfo": {"preferred_username": name}, **({} if until is None else {"expires_at": until})}
+    return SimpleNamespace(scope={"session": {"oauth_info": info}})
+
+
 class Hands:
     """Calls a page's handlers as its events would. What a handler returned is read by the component's elem_id;
     States are kept from call to call under the name of their order: "state0" is the Compare tab's."""
@@ -156,17 +174,17 @@ class Hands:
     def upload(self, path) -> dict:
         return self.call("upload", str(path))
 
-    def ask(self, text: str = ASKED, kind: str = "any", a: str = "quick", b: str = "thinker") -> dict:
+    def ask(self, text: str = ASKED, kind: str = "any", a: str = "quick", b: str = "thinker", blind=False) -> dict:
         """Ask and read on to the end; everything that was shown, the last value of each component."""
         seen: dict = {}
-        for update in self.asking(text, kind, a, b):
+        for update in self.asking(text, kind, a, b, blind):
             seen.update(update)
         return seen
 
     def asking(
-        self, text: str = ASKED, kind: str = "any", a: str = "quick", b: str = "thinker"
+        self, text: str = ASKED, kind: str = "any", a: str = "quick", b: str = "thinker", blind=False
     ) -> Iterator[dict]:
-        for update in self.event("ask").fn(self.shown, text, kind, a, b, self.request):
+        for update in self.event("ask").fn(self.shown, text, kind, a, b, blind, self.request):
             yield self.read("ask", update)
 
     def call_plain(self, name: str, *values) -> dict:

@@ -212,3 +212,19 @@ def test_a_reader_that_goes_away_is_no_error(data):
     command = f"{sys.executable} -m annotate stats --db {data} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_users_are_added_listed_and_removed_and_their_passwords_come_by_a_pipe(tmp_path):
+    def run(*args, typed=""):
+        command = [sys.executable, "-m", "annotate", "user", *args, "--db", str(tmp_path / "a.db")]
+        return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=120)
+
+    done = run("add", "Ada", "--role", "reviewer", typed="correct horse\n")
+    assert done.returncode == 0 and "Ada may log in as reviewer" in done.stdout
+    assert run("list").stdout == "reviewer   Ada\n"
+    for args, typed in ((("add", "Bob"), "short\n"), (("add",), ""), (("add", "Bob", "--role", "king"), "x" * 9)):
+        done = run(*args, typed=typed)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, args
+    assert "nobody called 'Bob'" in run("remove", "Bob").stderr
+    assert run("remove", "ada").returncode == 0 and run("list").stdout == ""
+    assert not (tmp_path / "a.db").exists(), "people are no part of the database"

@@ -22,8 +22,10 @@ from tests.pages import (
     SHORT,
     THOUGHT,
     Hands,
+    become_a_space,
     close_pages,
     engines,
+    hub_login,
     page,
     picture_bytes,
     picture_file,
@@ -502,18 +504,19 @@ def test_without_a_name_nothing_is_opened_or_written(hands):
 
 
 def test_on_a_public_space_only_a_login_may_correct(monkeypatch, picture_path):
-    monkeypatch.setenv("SPACE_ID", "user/space")
+    become_a_space(monkeypatch, TINYRS_REVIEWERS="ada")
     hands = open_page(picture=picture_path)
     hands.ask()
     hands.flag()
     store = hands.demo.page.store
     assert not store.self_review
+    hands.request.username = "ada"  # Gradio's passwords are no login of the hub
     hands.caption = store.caption(1)
     for verb, fields in (("save", ("a", SHORT)), ("accept", ("a", SHORT)), ("reject", ()), ("skip", ())):
         assert "need a login" in hands.judge(verb, *fields, name="Ada")["annotate-notice"], verb
     assert "need a login" in hands.next("Ada")["annotate-notice"]
     assert len(store.history(1)) == 1 and store.caption(1)["state"] == "annotate"
-    hands.request.username = "ada"
+    hands.request.request = hub_login("ada")
     hands.next("ignored")
     hands.judge("save", "The hull is long.", SHORT)
     assert store.history(1)[-1]["author"] == "ada"
@@ -598,7 +601,7 @@ def test_when_too_many_ask_the_others_are_told_at_once_and_those_inside_are_answ
         sessions = [f"caller{i}" for i in range(30)]
         for session in sessions[:6]:
             upload(client, demo, session)
-        data = [None, ASKED, "any", "quick", "thinker"]
+        data = [None, ASKED, "any", "quick", "thinker", False]
         inside = [sessions[0]]
         assert join(client, number, data, sessions[0]).status_code == 200
         assert busy.wait(10), "the first one is being answered"
