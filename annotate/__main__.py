@@ -90,13 +90,39 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--kind",
         default="cot_sft",
-        help="cot_sft (with reasoning, the default), sft (without), dpo (accepted beside corrected) or grpo "
-        "(each question once)",
+        help="cot_sft (with reasoning, the default), sft (without), dpo (accepted beside corrected), grpo (each "
+        "question once), labelstudio (tasks and their configuration) or coco (boxes in pixels)",
     )
     add.add_argument(
         "--refused-prompts",
         action="store_true",
         help="grpo: also questions whose caption was rejected, with the answer that the data set gives",
+    )
+    add.add_argument(
+        "--validation",
+        type=_cost,
+        default=0.0,
+        metavar="SHARE",
+        help="put the rows of this share of the pictures into a file of their own",
+    )
+    add.add_argument(
+        "--author-share",
+        type=_cost,
+        default=0.2,
+        metavar="SHARE",
+        help="how much of an export of 20 rows or more one person may have written (0.2)",
+    )
+    add.add_argument(
+        "--benchmark",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="evaluation file or folder whose pictures must not be in it, not even as near copies; as often as needed",
+    )
+    add.add_argument(
+        "--measured-on",
+        action="store_true",
+        help="also captions on pictures that import-errors brought in, which a model was measured on",
     )
     add.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     add.add_argument("--force", action="store_true", help="replace another export that lies there")
@@ -124,7 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--box-scale", default="1000", metavar="N", help='what boxes run to in FILE: 1000, 100, 1 or "pixels"'
     )
-    add = command("import-errors", _import_errors, "add what a model got wrong in an evaluation, to be corrected")
+    add = command(
+        "import-errors", _import_errors, "add what a model got wrong in an evaluation, to be corrected"
+    )
     add.add_argument("folder", type=Path, metavar="DIR", help="the --out of python -m training.evaluate")
     add.add_argument(
         "--images", type=Path, metavar="DIR", help="where the pictures lie (default: where they were)"
@@ -139,7 +167,10 @@ def _parser() -> argparse.ArgumentParser:
     add = command("replay", _replay, "ask a model every flagged question again, and count what it fixed")
     add.add_argument("--model", required=True, help="a checkpoint's folder, or any name of the model table")
     add.add_argument(
-        "--out", type=Path, metavar="FILE", help="where its answers are kept (default: replays/ beside the database)"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where its answers are kept (default: replays/ beside the database)",
     )
     add.add_argument("--batch", type=_whole, default=8, metavar="N", help="questions asked at once (8)")
     add.add_argument("--json", action="store_true", help="as one JSON object, with every question")
@@ -300,10 +331,20 @@ def _export(args: argparse.Namespace) -> int:
 
     with Store(args.db, create=False) as store:
         manifest = export(
-            store, args.out, args.kind, force=args.force, refused_prompts=args.refused_prompts
+            store,
+            args.out,
+            args.kind,
+            force=args.force,
+            refused_prompts=args.refused_prompts,
+            validation=args.validation,
+            share=args.author_share,
+            measured_on=args.measured_on,
+            benchmarks=args.benchmark,
         )
     tasks = ", ".join(f"{n} {task}" for task, n in manifest["tasks"].items())
-    print(f"{args.out}: {manifest['count']} rows ({tasks}) by {len(manifest['authors'])} authors.")
+    print(f"{args.out}: {len(manifest['rows'])} rows ({tasks}) by {len(manifest['authors'])} authors.")
+    if "validation" in manifest:
+        print(f"{manifest['validation']['count']} of them are for validation, in {manifest['validation']['file']}.")
     if manifest["self_reviewed"]:
         print(f"{manifest['self_reviewed']} of them were accepted by nobody but their own author.")
     for why, count in manifest["left_out"].items():

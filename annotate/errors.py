@@ -26,6 +26,8 @@ from tinyrs.parse import format_boxes, parse
 from tinyrs.paths import inside
 from tinyrs.strictjson import BadData, each_row, load_json
 
+SOURCE = "errors in "
+"""How the source of these captions begins: annotate/chosen.py knows them by it."""
 _NEEDED = {
     "scores.json": ("benchmark", "model"),
     "run.json": ("kind", "dialect", "thinking", "box_scale", "images"),
@@ -127,7 +129,7 @@ def _caption(example: Example, answer: Answer, sha256: str, scores: dict[str, An
         reasoning,
         text[: LONGEST["answer"]],
         rules.machine(str(scores["model"])),
-        f"errors in {scores['benchmark']}"[: LONGEST["note"]],
+        f"{SOURCE}{scores['benchmark']}"[: LONGEST["note"]],
         example.answer,
         why,
     )

@@ -15,26 +15,35 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from annotate.chosen import SHARE, chosen, refused
+from annotate.coco import coco
 from annotate.connection import same_bytes, storage_error, write_file
-from annotate.rows import ask
+from annotate.labelstudio import CONFIG, task_of
 from annotate.rules import Refused, caption_problems
 from annotate.store import Store, code_version
 from tinyrs.example import BOX_SCALE, Question
-from tinyrs.prompt import messages, target, told_digest
+from tinyrs.prompt import messages, target
 
 KINDS = {
     "cot_sft": "reasoning and answer, under the thinking system prompt (stage C)",
     "sft": "the answer alone, under the plain system prompt (stages P and S)",
     "dpo": "the accepted text beside the one it corrects, both with reasoning (training.dpo)",
     "grpo": "each question once, with its true answer (stage R)",
+    "labelstudio": "tasks that Label Studio imports, and the labelling configuration that they belong to",
+    "coco": "the boxes of grounding captions, in pixels, as COCO lays them out",
 }
 THINKING = ("cot_sft", "dpo", "grpo")
 """Kinds that are trained under the thinking system prompt."""
+FOREIGN = ("labelstudio", "coco")
+"""Kinds that are for other tools; training does not read them."""
 MANIFEST = "manifest.json"
-_OURS = re.compile(r"pictures/[0-9a-f]{64}\.(jpg|png)|(" + "|".join(KINDS) + r")\.json")
+CONFIG_FILE = "config.xml"
+_OURS = re.compile(
+    rf"pictures/[0-9a-f]{{64}}\.(jpg|png)|({'|'.join(KINDS)})(\.validation)?\.json|{re.escape(CONFIG_FILE)}"
+)
 
 
 def export(
@@ -44,6 +53,10 @@ def export(
     *,
     force: bool = False,
     refused_prompts: bool = False,
+    validation: float = 0.0,
+    share: float = SHARE,
+    measured_on: bool = False,
+    benchmarks: Sequence[str] = (),
 ) -> dict:
     """Write OUT/<kind>.json, OUT/pictures/<sha256>.jpg or .png and, last, OUT/manifest.json; returns that.
 
@@ -51,24 +64,38 @@ def export(
     that the model and the annotator saw, still named by the sha256 of the upload. Which revision became which
     row is recorded in the store. `force` replaces a complete export of other content. `refused_prompts` adds to
     kind grpo the questions whose caption was rejected, where the data set gives an answer of its own.
-    Raises Refused when there is nothing to export, a caption's text is not well-formed, or OUT holds another
-    export; StoreFull, StoreError.
+    `validation` is the share of pictures, drawn by their checksum, whose rows go to OUT/<kind>.validation.json.
+    `share`, `measured_on` and `benchmarks` limit what may leave: see annotate/chosen.py. Raises Refused when there
+    is nothing to export, a caption's text is not well-formed, or OUT holds another export; StoreFull, StoreError.
     """
     if kind not in KINDS:
         raise Refused(f"There is no kind of export called {kind!r}: use {' or '.join(KINDS)}.")
     if refused_prompts and kind != "grpo":
         raise Refused("Only an export of kind grpo can hold the questions of rejected captions.")
+    if not 0 <= validation < 1 or validation and kind in FOREIGN:
+        raise Refused(
+            "The share for validation is a number from 0 to below 1, of an export that training reads."
+        )
     out = Path(out)
     if (out / "pictures").resolve() == store.pictures.resolve():
         raise Refused(f"{out} is the store's own folder: export to another one.")
-    rows, manifest = _plan(store, kind, refused_prompts)
+    captions, left_out = chosen(
+        store,
+        kind,
+        refused_prompts=refused_prompts,
+        share=share,
+        measured_on=measured_on,
+        benchmarks=benchmarks,
+    )
+    contents, manifest = _plan(store, kind, captions, left_out, validation)
     _make_way(out, manifest, force)
     for name in sorted(name for name in manifest["files"] if name.startswith("pictures/")):
         data = _picture(store, Path(name).stem)
         manifest["files"][name] = hashlib.sha256(data).hexdigest()
         if not same_bytes(out / name, data):
             write_file(out / name, data)
-    write_file(out / manifest["file"], rows)
+    for name, data in contents.items():
+        write_file(out / name, data)
     text = _text(manifest)
     # Before the manifest: if this fails there is no export, and never an export that the store does not know.
     store.record_export(kind, hashlib.sha256(text).hexdigest(), [row["revision"] for row in manifest["rows"]])
@@ -76,22 +103,31 @@ def export(
     return manifest
 
 
-def _plan(store: Store, kind: str, refused_prompts: bool) -> tuple[bytes, dict]:
-    """The file of rows, and the manifest, in which the pictures have no checksum yet."""
-    captions, left_out = _CHOOSE[kind](store.accepted(), _came_in(store))
-    if refused_prompts:
-        captions += _prompts_of_rejected(store, captions)
-    if not captions:
-        raise Refused("There is nothing to export: no caption of this kind has been accepted.")
-    formats = {sha256: store.picture(sha256) for sha256 in {row["picture"] for row in captions}}
-    files = {sha256: f"pictures/{sha256}{_suffix(picture)}" for sha256, picture in formats.items()}
-    rows = [_row(caption, kind, files[caption["picture"]]) for caption in captions]
-    data = b"[\n" + b",\n".join(_line(row) for row in rows) + b"\n]\n"
+def _plan(
+    store: Store, kind: str, captions: list[dict], left_out: Mapping, validation: float
+) -> tuple[dict[str, bytes], dict]:
+    """The files of rows, and the manifest, in which the pictures have no checksum yet."""
+    # Training rows first: the manifest's rows are in the order of the files.
+    captions = sorted(captions, key=lambda caption: _held_out(caption["picture"], validation))
+    held = sum(_held_out(caption["picture"], validation) for caption in captions)
+    if validation and held in (0, len(captions)):
+        raise Refused(f"Of {len(captions)} rows {held} would be for validation: choose another share.")
+    for caption in captions:
+        _still_sound(caption, kind)
+    formats = {sha256: store.picture(sha256) for sha256 in {caption["picture"] for caption in captions}}
+    pictures = {sha256: f"pictures/{sha256}{_suffix(each)}" for sha256, each in sorted(formats.items())}
+    sizes = {sha256: (each["width"], each["height"]) for sha256, each in formats.items()}
+    train = captions[: len(captions) - held]
+    contents = {f"{kind}.json": _content(kind, train, pictures, sizes)}
+    if held:
+        contents[f"{kind}.validation.json"] = _content(kind, captions[-held:], pictures, sizes)
+    if kind == "labelstudio":
+        contents[CONFIG_FILE] = CONFIG.encode()
     keys = ("caption", "revision", "author", "reviewer", "self_reviewed")
-    return data, {
+    manifest = {
         "kind": kind,
         "file": f"{kind}.json",
-        "count": len(rows),
+        "count": len(train),
         "box_scale": BOX_SCALE,
         "dialect": "tinyrs",
         "system": "thinking" if kind in THINKING else "plain",
@@ -100,126 +136,57 @@ def _plan(store: Store, kind: str, refused_prompts: bool) -> tuple[bytes, dict]:
         "authors": _counts(caption["author"] for caption in captions),
         "self_reviewed": sum(caption["self_reviewed"] for caption in captions),
         "left_out": left_out,
-        "refused": _refused(store),
-        "files": {f"{kind}.json": hashlib.sha256(data).hexdigest(), **dict.fromkeys(files.values(), "")},
-        "rows": [
-            {"id": row["id"], **{key: caption[key] for key in keys}}
-            for row, caption in zip(rows, captions, strict=True)
-        ],
+        "refused": refused(store),
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+        | dict.fromkeys(pictures.values(), ""),
+        "rows": [{"id": _id(caption), **{key: caption[key] for key in keys}} for caption in captions],
     }
+    if held:
+        manifest["validation"] = {"file": f"{kind}.validation.json", "count": held, "share": validation}
+    return contents, manifest
 
 
-# --- which captions -------------------------------------------------------------------------------------
+def _held_out(picture: str, share: float) -> bool:
+    """All rows of a picture lie on one side, and stay there when others are added."""
+    return int(picture[:8], 16) < share * 16**8
 
 
-def _reasoned(captions: list[dict], came_in: Mapping) -> tuple[list[dict], dict]:
-    # An answer without reasoning is a sound row for sft; for cot_sft it would teach not to reason.
-    chosen = [caption for caption in captions if caption["reasoning"]]
-    return chosen, {"without reasoning": len(captions) - len(chosen)}
-
-
-def _all(captions: list[dict], came_in: Mapping) -> tuple[list[dict], dict]:
-    return captions, {"without reasoning": 0}
-
-
-def _pairs(captions: list[dict], came_in: Mapping) -> tuple[list[dict], dict]:
-    """Captions that were corrected, each with the text that it came in with."""
-    chosen, bare, unchanged = [], 0, 0
-    for caption in captions:
-        reasoning, answer = came_in[caption["caption"]]
-        if (reasoning, answer) == (caption["reasoning"], caption["answer"]):
-            unchanged += 1
-        elif not (reasoning and caption["reasoning"]):
-            # The pair would teach whether to reason, not how.
-            bare += 1
-        else:
-            chosen.append({**caption, "instead_of": target(reasoning, answer)})
-    return chosen, {"without reasoning": bare, "unchanged": unchanged}
-
-
-def _prompts(captions: list[dict], came_in: Mapping) -> tuple[list[dict], dict]:
-    """One caption for each question: several answers were corrected, the truth is one."""
-    asked: dict[tuple, list[dict]] = {}
-    for caption in captions:
-        asked.setdefault((caption["picture"], caption["question"]), []).append(caption)
-    agreed = [
-        each[0] for each in asked.values() if all(caption["answer"] == each[0]["answer"] for caption in each)
-    ]
-    apart = sum(len(each) for each in asked.values() if any(c["answer"] != each[0]["answer"] for c in each))
-    return agreed, {"asked twice": len(captions) - len(agreed) - apart, "answers disagree": apart}
-
-
-_CHOOSE = {"cot_sft": _reasoned, "sft": _all, "dpo": _pairs, "grpo": _prompts}
-
-
-def _came_in(store: Store) -> dict[int, tuple[str, str]]:
-    """Caption -> (reasoning, answer) before anybody corrected it."""
-    with store.read() as db:
-        rows = db.conn.execute(
-            "SELECT caption, reasoning, answer FROM revisions WHERE parent IS NULL"
-        ).fetchall()
-    return {caption: (reasoning, answer) for caption, reasoning, answer in rows}
-
-
-def _prompts_of_rejected(store: Store, captions: list[dict]) -> list[dict]:
-    """Questions whose caption a person rejected: the reasoning was no good, the data set's answer may be."""
-    known = {(caption["picture"], caption["question"]) for caption in captions}
-    sql = (
-        "SELECT c.id AS caption, h.revision, c.picture, c.question, c.task, c.labels, g.answer,"
-        " v.author AS reviewer FROM captions c JOIN heads h ON h.caption = c.id"
-        " JOIN given_answers g ON g.caption = c.id JOIN standing_reviews v ON v.id ="
-        "  (SELECT max(id) FROM standing_reviews WHERE revision = h.revision AND verdict = 'reject')"
-        " WHERE h.state = 'rejected' ORDER BY c.id"
-    )
-    with store.read() as db:
-        rows = list(db.query(sql))
-    found = []
-    for row in rows:
-        ask(row)
-        if (row["picture"], row["question"]) not in known:
-            known.add((row["picture"], row["question"]))
-            found.append({**row, "reasoning": "", "author": "import", "self_reviewed": False})
-    return found
-
-
-def _refused(store: Store) -> list[dict]:
-    """The texts that people rejected, or replaced by one that was accepted, as their checksums: no row of a
-    data set that says one of these about this picture should be learnt any more. In training/corrections.py
-    is the other side of this."""
-    sql = (
-        "SELECT c.picture, c.question, c.task, c.labels, r.reasoning, r.answer FROM revisions r"
-        " JOIN captions c ON c.id = r.caption JOIN heads h ON h.caption = c.id"
-        " LEFT JOIN accepted a ON a.caption = c.id LEFT JOIN revisions k ON k.id = a.revision"
-        " WHERE r.parent IS NULL AND (h.state = 'rejected' OR (a.revision IS NOT NULL"
-        "  AND (r.reasoning, r.answer) <> (k.reasoning, k.answer)))"
-        " ORDER BY c.id"
-    )
-    with store.read() as db:
-        rows = list(db.query(sql))
-    found = []
-    for row in rows:
-        ask(row)
-        told = told_digest(row["question"].text, row["reasoning"], row["answer"])
-        found.append({"picture": row["picture"], "text": told})
-    return found
+def _content(kind: str, captions: Sequence[Mapping], pictures: Mapping, sizes: Mapping) -> bytes:
+    if kind == "coco":
+        return (json.dumps(coco(captions, pictures, sizes), ensure_ascii=False, indent=1) + "\n").encode()
+    if kind == "labelstudio":
+        rows = [
+            task_of(caption, pictures[caption["picture"]], sizes[caption["picture"]]) for caption in captions
+        ]
+    else:
+        rows = [_row(caption, kind, pictures[caption["picture"]]) for caption in captions]
+    return b"[\n" + b",\n".join(_line(row) for row in rows) + b"\n]\n"
 
 
 # --- rows and files -------------------------------------------------------------------------------------
 
 
-def _row(caption: Mapping, kind: str, picture: str) -> dict:
-    question: Question = caption["question"]
-    reasoning = caption["reasoning"] if kind in ("cot_sft", "dpo") else ""
-    # Asked again, although the review did: the parser may have become stricter since.
-    problems = caption_problems(question, reasoning, caption["answer"])
+def _still_sound(caption: Mapping, kind: str) -> None:
+    """Asked again, although the review did: the parser may have become stricter since. Raises Refused."""
+    reasoning = "" if kind in ("sft", "grpo") else caption["reasoning"]
+    problems = caption_problems(caption["question"], reasoning, caption["answer"])
     if problems:
         raise Refused(
             f"Caption {caption['caption']} (revision {caption['revision']}) cannot be exported: correct or "
             f"reject it first. {' '.join(problems)}"
         )
+
+
+def _id(caption: Mapping) -> str:
+    return f"caption-{caption['caption']}-{caption['revision']}"
+
+
+def _row(caption: Mapping, kind: str, picture: str) -> dict:
+    question: Question = caption["question"]
+    reasoning = caption["reasoning"] if kind in ("cot_sft", "dpo") else ""
     asked = messages(question, thinking=kind in THINKING)[-1]["content"][-1]["text"]
     row = {
-        "id": f"caption-{caption['caption']}-{caption['revision']}",
+        "id": _id(caption),
         "image": picture,
         "conversations": [
             {"from": "human", "value": f"<image>\n{asked}"},

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from annotate.foreign import Names, Told, labels_in, picture_in, question_in, words
-from tinyrs.example import BOX_SCALE, Box, Question, Task
+from tinyrs.example import BOX_SCALE, Box, Task
 from tinyrs.parse import format_boxes
 from tinyrs.prompt import guess_task
 
@@ -23,6 +23,8 @@ PERCENT = BOX_SCALE / 100
 """Units of 0..1000 in one per cent."""
 ASKED = "Identify the location of the {}."
 """The question about rectangles with a label that nobody put a question to."""
+LOCAL = "/data/local-files/?d="
+"""What Label Studio serves a file below LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT as."""
 LABEL = "object"
 """The label of the rectangles that we write: our boxes have none, the question says what they hold."""
 
@@ -147,36 +149,46 @@ def _files(address: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((address, address.rsplit("/", 1)[-1])))
 
 
-def task_of(
-    number: int, picture: str, question: Question, reasoning: str, answer: str, boxes: Sequence[Box], size
-) -> dict:
-    """A task with one annotation, in the form that Label Studio imports: see CONFIG. `size` is (width, height)."""
+def task_of(caption: Mapping, picture: str, size: tuple[int, int]) -> dict:
+    """A caption of `Store.accepted` as a task with one annotation, for a project with CONFIG.
+
+    `picture` is the file's name in the export, served by Label Studio as a local file; `size` is (width, height).
+    """
+    question, number = caption["question"], caption["caption"]
+    results = []
+    if caption["reasoning"]:
+        results.append(
+            {"from_name": "reasoning", "type": "textarea", "value": {"text": [caption["reasoning"]]}}
+        )
+    if question.task is Task.GROUNDING:
+        results += [
+            {"from_name": "boxes", "type": "rectanglelabels", "value": _value(box)}
+            for box in caption["boxes"]
+        ]
+    else:
+        results.append({"from_name": "answer", "type": "textarea", "value": {"text": [caption["answer"]]}})
     shared = {
         "to_name": "picture",
         "original_width": size[0],
         "original_height": size[1],
         "image_rotation": 0,
     }
-    results = []
-    if reasoning:
-        results.append({"from_name": "reasoning", "type": "textarea", "value": {"text": [reasoning]}})
-    if question.task is Task.GROUNDING:
-        for box in boxes:
-            x1, y1, x2, y2 = box.corners()
-            value = {"x": x1 / PERCENT, "y": y1 / PERCENT, "rotation": 0, "rectanglelabels": [LABEL]}
-            value |= {"width": (x2 - x1) / PERCENT, "height": (y2 - y1) / PERCENT}
-            results.append({"from_name": "boxes", "type": "rectanglelabels", "value": value})
-    else:
-        results.append({"from_name": "answer", "type": "textarea", "value": {"text": [answer]}})
     return {
         "id": number,
         "data": {
-            "image": picture,
+            "image": LOCAL + quote(picture),
             "question": question.text,
             "task": question.task.value,
             "labels": list(question.labels),
         },
         "annotations": [
-            {"result": [{"id": f"{number}-{at}", **shared, **result} for at, result in enumerate(results)]}
+            {"result": [{"id": f"{number}-{at}", **shared, **each} for at, each in enumerate(results)]}
         ],
     }
+
+
+def _value(box: Box) -> dict:
+    x1, y1, x2, y2 = box.corners()
+    sides = {"x": x1 / PERCENT, "y": y1 / PERCENT}
+    sides |= {"width": (x2 - x1) / PERCENT, "height": (y2 - y1) / PERCENT}
+    return {**sides, "rotation": 0, "rectanglelabels": [LABEL]}

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from tinyrs.leaks import NEAR, SUFFIXES, distances, near_hash
 from training.data import open_rgb
-from training.leaks import NEAR, SUFFIXES, distances, near_hash
 
 
 def _jpeg(image: Image.Image, quality: int) -> Image.Image:

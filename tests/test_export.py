@@ -225,6 +225,7 @@ def test_every_kind_gives_the_same_bytes_here_and_elsewhere(store, out, tmp_path
         corrected(
             store, (f"Wet {i} é.", "port"), ("Green 港.", "farmland"), picture=add_picture(store, i % 3)
         )
+    accepted(store, "It is bright é.", "[[80,100,470,520]]", ROOF, picture=add_picture(store, 1))
     export(store, out, kind)
     first = files(out)
     export(store, out, kind)

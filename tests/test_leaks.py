@@ -10,10 +10,7 @@ from bench.leaks import CHANGES, measure
 from tests import exports
 from tests.test_sft import SMOKE
 from tinyrs.config import Config
-from tinyrs.strictjson import BadData
-from training import grpo, sft
-from training.data import read
-from training.leaks import (
+from tinyrs.leaks import (
     NEAR,
     Prints,
     benchmark_pictures,
@@ -24,6 +21,9 @@ from training.leaks import (
     near_hash,
     orientations,
 )
+from tinyrs.strictjson import BadData
+from training import grpo, sft
+from training.data import read
 from training.pocket.scenes import draw
 
 
@@ -107,7 +107,7 @@ def test_a_picture_is_hashed_once_and_again_when_its_file_changes(tmp_path, monk
     paths = [save(scene(seed), tmp_path / f"{seed}.png") for seed in range(3)]
     first = Prints(quiet=True).of(paths)
     made = []
-    monkeypatch.setattr("training.leaks.fingerprint", lambda path: made.append(path) or fingerprint(path))
+    monkeypatch.setattr("tinyrs.leaks.fingerprint", lambda path: made.append(path) or fingerprint(path))
     assert Prints(quiet=True).of(paths) == first and made == []
     save(scene(9), paths[1])
     again = Prints(quiet=True).of(paths)

@@ -11,9 +11,9 @@ from PIL import Image
 from tests import exports
 from tests.test_leaks import benchmark, save, scene
 from tinyrs.example import Task
+from tinyrs.leaks import NEAR, distances, fingerprint
 from tinyrs.strictjson import BadData
 from training.data import read
-from training.leaks import NEAR, distances, fingerprint
 from training.splits import INSTRUCT, RL, THINK, main
 
 

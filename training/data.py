@@ -45,7 +45,7 @@ def read(
     if path.is_dir():
         return _read_export(path, needs_reasoning)
     if path.parent.joinpath(MANIFEST).is_file() and not image_dir:
-        return _read_export(path.parent, needs_reasoning)
+        return _read_export(path.parent, needs_reasoning, path.name)
     told = beside(path)
     if not image_dir and isinstance(told.get("images"), str):
         image_dir = path.parent / told["images"]
@@ -96,7 +96,8 @@ def _all_missing(path: Path, folder: Path) -> BadData | None:
     return BadData(f"{path}: the pictures of {len(lost):,} rows cannot be used: {'; '.join(lost[:5])}{more}.")
 
 
-def _read_export(folder: Path, needs_reasoning: bool) -> list[Example]:
+def _read_export(folder: Path, needs_reasoning: bool, chosen: str = "") -> list[Example]:
+    """Its rows to train on; with `chosen` the file of that name, which may be the one for validation."""
     path = folder / MANIFEST
     if not path.is_file():
         raise BadData(f"{folder} holds no {MANIFEST}, which is written last: the export is not complete.")
@@ -109,11 +110,17 @@ def _read_export(folder: Path, needs_reasoning: bool) -> list[Example]:
             raise BadData(f"{path}: {error}.") from None
         if _sha256(found) != digest:
             raise BadData(f"{folder / each} is not the file that {MANIFEST} describes: its checksum differs.")
+    told = manifest
+    if chosen not in ("", name) and isinstance(manifest.get("validation"), dict):
+        told = manifest["validation"]
+        if chosen != told.get("file") or chosen not in files:
+            raise BadData(f"{folder / chosen} is no file of rows of the export beside it.")
+        name = chosen
     rows = load_json(folder / name)
     if not isinstance(rows, list):
         raise BadData(f"{folder / name} must hold a list of rows.")
-    if manifest.get("count") != len(rows):
-        raise BadData(f"{folder / name} holds {len(rows)} rows; {MANIFEST} says {manifest.get('count')}.")
+    if told.get("count") != len(rows):
+        raise BadData(f"{folder / name} holds {len(rows)} rows; {MANIFEST} says {told.get('count')}.")
     examples = read_vhm(
         folder / name,
         folder,

@@ -168,8 +168,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(recipe: DpoRecipe, dry_run: bool) -> int:
     check(recipe, ("dpo",), dry_run)
+    from tinyrs.leaks import check as check_leaks
     from training.data import Rows, cautions, lengths, summary
-    from training.leaks import check as check_leaks
 
     chosen, rejected = read_pairs(recipe.data, recipe.image_dir, scale_of(recipe.box_scale))
     check_leaks(chosen, recipe.benchmarks)

@@ -292,9 +292,9 @@ def _command(recipe: GrpoRecipe, dry_run: bool) -> int:
 
 
 def _train(recipe: GrpoRecipe, dry_run: bool, unpack: Path) -> int:
+    from tinyrs.leaks import check as check_leaks
     from training.columns import is_columns, read_columns
     from training.data import Rows, cautions, lengths, read, summary
-    from training.leaks import check as check_leaks
 
     scale = scale_of(recipe.box_scale)
     if is_columns(recipe.data):

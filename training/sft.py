@@ -124,8 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(recipe: Recipe, dry_run: bool) -> int:
     check(recipe, ("pretrain", "sft", "cot_sft"), dry_run)
+    from tinyrs.leaks import check as check_leaks
     from training.data import Rows, cautions, lengths, read, summary
-    from training.leaks import check as check_leaks
 
     examples = read(recipe.data, recipe.image_dir, scale_of(recipe.box_scale), recipe.thinking)
     rows = Rows(examples, recipe.dialect, recipe.thinking)

@@ -154,7 +154,7 @@ def _near(kept: set[str], items: Sequence[Item], prints) -> set[str]:
     """The pictures outside of `kept` that are nearly one of it."""
     from tqdm import tqdm
 
-    from training.leaks import NEAR, distances
+    from tinyrs.leaks import NEAR, distances
 
     near = {item.picture: prints[item.example.picture].near for item in items}
     mine = [near[picture] for picture in sorted(kept) if near[picture]]
@@ -276,7 +276,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from training.leaks import Prints, find_leaks, told
+    from tinyrs.leaks import Prints, find_leaks, told
 
     for name in ("instruct", "rl"):
         if getattr(args, name) < 0:

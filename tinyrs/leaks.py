@@ -1,6 +1,6 @@
 """Pictures that are in the training data and in a benchmark: found by content, whatever the files are called.
 
-    from training.leaks import check
+    from tinyrs.leaks import check
     check(examples, ["cls_AID.json"])        # BadData, with a sentence that names rows, where a picture is in both
 
 Two pictures are one if their files have the same checksum, if their decoded pixels have, or if their hashes of coarse
@@ -55,9 +55,12 @@ class Print:
 
 def fingerprint(path: Path) -> Print:
     """The print of the picture in `path`; BadData if it is none."""
-    from training.data import open_rgb
+    from tinyrs.image import BadImage, open_picture
 
-    image = open_rgb(path)
+    try:
+        image = open_picture(path).image
+    except BadImage as error:
+        raise BadData(f"{path} cannot be used: {error}") from None
     pixels = hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
     with open(path, "rb") as file:
         return Print(hashlib.file_digest(file, "sha256").hexdigest(), pixels, near_hash(image))
