@@ -28,6 +28,7 @@ from annotate.screens_review import review_tab
 from annotate.store import Store
 from screens.compare import Compare
 from screens.page import SENTENCES, Page, default_open
+from screens.scene import scene_tab
 from screens.theme import CSS, HEAD, THEME
 from tinyrs.config import Config
 from tinyrs.engine import Engine
@@ -62,6 +63,8 @@ def build(
         with gr.Tabs():
             with gr.Tab("Compare", id="compare"):
                 Compare(demo, page)
+            with gr.Tab("Scene", id="scene"):
+                scene_tab(demo, page)
             with gr.Tab("Annotate", id="annotate") as tab:
                 annotate_tab(demo, store, tab, people=people)
             with gr.Tab("Review", id="review") as tab:
@@ -84,7 +87,7 @@ def launch(demo: gr.Blocks, *, host: str | None = None, port: int | None = None,
         run_history=False,
         enable_monitoring=False,
         allowed_paths=[],
-        max_file_size=demo.page.config.max_bytes,
+        max_file_size=demo.page.config.max_upload,
         auth=demo.page.people.check if demo.page.people.way == "users" else None,
         theme=THEME,
         css=CSS,

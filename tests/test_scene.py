@@ -19,9 +19,7 @@ from tests.test_image import tiff
 from tinyrs import geo
 from tinyrs.example import Box
 from tinyrs.image import BadImage, View, open_picture, read_facts
-from tinyrs.models import MODELS
-from tinyrs.scene import GRID, files, grid, metres, open_scene, placed, rows
-from tinyrs.sight import seen
+from tinyrs.scene import GRID, files, grid, open_scene, placed, rows
 from tinyrs.view import box_of, window_of
 
 
@@ -104,6 +102,13 @@ def test_a_window_is_moved_around_a_point_and_stays_in_the_scene(path):
     assert scene.centred(1000, 1000).window == (150, 90, 50, 30)
 
 
+def test_the_size_in_full_is_known_before_it_is_read(path, monkeypatch):
+    scene = open_scene(path).at((10, 10, 150, 100))
+    assert scene.full_size(10**6) == scene.full().image.size == (150, 100)
+    monkeypatch.setenv("TINYRS_MAX_PIXELS", "5000")
+    assert np.allclose(scene.full_size(5000), scene.full().image.size, atol=1)
+
+
 def test_box_of_undoes_window_of_on_any_picture(path):
     whole = open_picture(path, View(max_pixels=100 * 60))
     for window in [(0, 0, 200, 120), (20, 40, 60, 30), (150, 90, 50, 30)]:
@@ -162,7 +167,7 @@ def test_a_scene_without_a_place_gives_pixels_only(tmp_path):
     path = tmp_path / "flat.tif"
     path.write_bytes(bands(3, "uint8"))
     picture = open_scene(path).part()
-    assert grid(picture) is None and metres(picture, seen(80, 60, MODELS["pocket"])) is None
+    assert grid(picture) is None
     assert sorted(files(picture, [Box(0, 0, 500, 500)], "flat", {})) == [
         "flat.coco.json",
         "flat.csv",
@@ -187,9 +192,3 @@ def test_between_the_points_of_the_grid_the_cursor_is_right_to_a_pixel(crs, tran
         px, py = x * 200, y * 120
         true = to_degrees(a * px + b * py + c, d * px + e * py + f)
         assert metres_apart(tuple(found), true) < geo.metres_per_pixel(picture)
-
-
-def test_what_a_model_sees_has_a_size_on_the_ground(path):
-    picture = open_scene(path).part()
-    sight = seen(picture.width, picture.height, MODELS["pocket"])
-    assert metres(picture, sight) == pytest.approx(10 * sight.shrunk, rel=0.01)

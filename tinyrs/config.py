@@ -26,6 +26,10 @@ class Config:
     data            folder for the database and the pictures beside it
     max_bytes       largest upload, bytes
     max_pixels      largest picture held in memory, pixels
+    max_scene_bytes largest upload that the Scene tab reads by windows, bytes; where strangers meet, max_bytes
+    scenes          folder of TIFFs that the Scene tab offers to every visitor; None offers none
+    backup          where the record of annotations is kept beside the disk: a folder, or hf://user/name; "" nowhere
+    backup_seconds  time between two savings to it
     queue_size      visitors who may wait for an answer
     threads         CPU threads of a local model; 0 leaves it to torch
     prefix_bytes    memory in which each local model keeps what it made of the last pictures; 0 keeps nothing
@@ -36,6 +40,14 @@ class Config:
     data: Path = field(default_factory=lambda: Path(os.environ.get("TINYRS_DATA", ROOT / "data")))
     max_bytes: int = field(default_factory=lambda: _number("TINYRS_MAX_BYTES", 100 * 2**20))
     max_pixels: int = field(default_factory=lambda: _number("TINYRS_MAX_PIXELS", 40_000_000))
+    max_scene_bytes: int = field(
+        default_factory=lambda: _number("TINYRS_MAX_SCENE_BYTES", 0 if os.environ.get("SPACE_ID") else 2 * 2**30)
+    )
+    scenes: Path | None = field(
+        default_factory=lambda: Path(os.environ["TINYRS_SCENES"]) if os.environ.get("TINYRS_SCENES") else None
+    )
+    backup: str = field(default_factory=lambda: os.environ.get("TINYRS_BACKUP", "").strip())
+    backup_seconds: int = field(default_factory=lambda: max(_number("TINYRS_BACKUP_SECONDS", 60), 1))
     queue_size: int = field(default_factory=lambda: _number("TINYRS_QUEUE_SIZE", 20))
     threads: int = field(default_factory=lambda: _number("TINYRS_THREADS", 0))
     prefix_bytes: int = field(default_factory=lambda: _number("TINYRS_PREFIX_BYTES", 256 * 2**20))
@@ -43,6 +55,11 @@ class Config:
     pair: tuple[str, str] = field(
         default_factory=lambda: tuple(os.environ.get("TINYRS_PAIR", "pocket,pocket-r1").split(","))[:2]
     )
+
+    @property
+    def max_upload(self) -> int:
+        """Bytes of the largest file that the page takes at all; each tab then has a limit of its own."""
+        return max(self.max_bytes, self.max_scene_bytes)
 
     @property
     def database(self) -> Path:

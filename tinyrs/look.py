@@ -295,8 +295,10 @@ def usual_bands(scene: DatasetReader) -> tuple[list[int], int]:
     names = [interpretation.name for interpretation in scene.colorinterp]
     alpha = names.index("alpha") + 1 if "alpha" in names else 0
     visible = [band for band in range(1, len(names) + 1) if band != alpha]
-    if {"red", "green", "blue"} <= set(names):
-        return [names.index(name) + 1 for name in ("red", "green", "blue")], alpha
+    # Archives often say it in words where GDAL's own field has nothing.
+    for said in (names, [(words or "").strip().lower() for words in scene.descriptions]):
+        if {"red", "green", "blue"} <= set(said):
+            return [said.index(name) + 1 for name in ("red", "green", "blue")], alpha
     if len(visible) >= 12:  # all of Sentinel-2: band 1 is coastal aerosol; level 2A has no band 10
         return [visible[3], visible[2], visible[1]], alpha
     return visible[:3] if len(visible) >= 3 else visible[:1], alpha

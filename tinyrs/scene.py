@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,6 @@ from tinyrs.containers import MIN_SIDE
 from tinyrs.example import BOX_SCALE, Box
 from tinyrs.image import BadImage, Facts, Picture, View, open_picture, read_facts
 from tinyrs.render import draw
-from tinyrs.sight import Sight
 from tinyrs.view import AUTO, OVERVIEW_PIXELS, apply, box_of, window_of
 
 GRID = 9
@@ -84,6 +84,17 @@ class Scene:
         return self.at((*corner, *sides))
 
     @property
+    def extent(self) -> tuple[int, int]:
+        """Width and height of the window, in pixels of the file."""
+        return self.window[2:] if self.window else self.facts.size
+
+    def full_size(self, max_pixels: int) -> tuple[int, int]:
+        """Width and height that `full` has where `max_pixels` may be held in memory; a pixel more or less."""
+        width, height = self.extent
+        thin = max(1.0, math.sqrt(width * height / max_pixels))
+        return max(1, int(width / thin)), max(1, int(height / thin))
+
+    @property
     def box(self) -> Box | None:
         """Where the window lies on the overview; None when it is all of it."""
         return box_of(self.overview(), self.window) if self.window else None
@@ -128,14 +139,6 @@ def grid(picture: Picture) -> list[list[float]] | None:
         return None
     first = found[0][0]
     return [[round(first + (lon - first + 180) % 360 - 180, 8), round(lat, 8)] for lon, lat in found]
-
-
-def metres(picture: Picture, sight: Sight) -> float | None:
-    """Metres on the ground of one pixel that a model sees; None where the picture lies nowhere."""
-    try:
-        return geo.metres_per_pixel(picture) * sight.shrunk
-    except geo.NoPlace:
-        return None
 
 
 def placed(picture: Picture) -> Picture:
