@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 
 from screens.keep import Keep
 from screens.page import Page, Sentence, look_at, sentence, told
-from tinyrs import render
+from screens.talk import Talk
+from screens.votes import Votes
+from tinyrs import helped, render
 from tinyrs.compare import compare
 from tinyrs.engine import Options
 from tinyrs.image import open_picture
@@ -46,10 +47,11 @@ class Compare:
                 self._draw_question()
                 self.notice = gr.HTML("", elem_id="notice")
                 self._draw_sides()
-                self.parts = [Keep(self)]
+                self.parts = [Votes(self), Keep(self), Talk(self)]
         self.outputs = [
             self.state, self.viewer, self.pick, self.question, self.kind, self.ask, self.stop, self.again, self.notice,
-            *self.cards.values(), *(component for part in self.parts for component in part.outputs),
+            *self.cards.values(), *self.heads.values(), *self.abouts.values(), *self.pickers.values(),
+            *(component for part in self.parts for component in part.outputs),
         ]  # fmt: skip
         self._connect(demo)
 
@@ -90,6 +92,11 @@ class Compare:
                 type="values",
                 elem_id="asks",
                 elem_classes="asks",
+            )
+            self.blind = gr.Checkbox(
+                label="Blind: hide which model is which until you have voted",
+                elem_id="blind",
+                container=False,
             )
             with gr.Row(elem_classes="actions"):
                 self.ask = gr.Button("Ask both", variant="primary", elem_id="ask", size="md", min_width=120)
@@ -134,7 +141,7 @@ class Compare:
         asking = gr.on(
             [self.ask.click, self.again.click, self.question.submit],
             self.answer,
-            [self.state, self.question, self.kind, *self.pickers.values()],
+            [self.state, self.question, self.kind, *self.pickers.values(), self.blind],
             everything,
             api_name="ask",
             concurrency_limit=1,
@@ -172,8 +179,30 @@ class Compare:
             update[self.viewer] = viewer(shown)
         for side in SIDES:
             update[self.cards[side]] = card(shown, side) if shown.asked else empty_card(side)
+        if not shown.blind:
+            update |= self.unmask(shown)
         for part in self.parts:
             update |= part.after(shown)
+        return update
+
+    def mask(self) -> dict:
+        """Which model is which cannot be seen."""
+        update = {}
+        for side in SIDES:
+            update[self.heads[side]] = render.side_head(side)
+            update[self.abouts[side]] = ""
+            update[self.pickers[side]] = gr.update(visible=False)
+        return update
+
+    def unmask(self, shown: Shown) -> dict:
+        """Each side says which model answered."""
+        update = {self.pickers[side]: gr.update(visible=True) for side in SIDES}
+        for side, name in shown.models.items():
+            if side in self.pickers and name in self.page.offered:
+                spec = self.page.spec(name)
+                update[self.pickers[side]] = gr.update(visible=True, value=name)
+                update[self.heads[side]] = render.side_head(side, spec)
+                update[self.abouts[side]] = render.about_model(spec)
         return update
 
     def idle(self, request: gr.Request) -> None:
@@ -211,7 +240,14 @@ class Compare:
         return update
 
     def answer(
-        self, shown: Shown | None, text: str, chosen: str, model_a: str, model_b: str, request: gr.Request
+        self,
+        shown: Shown | None,
+        text: str,
+        chosen: str,
+        model_a: str,
+        model_b: str,
+        blind: bool,
+        request: gr.Request,
     ):
         page, session = self.page, request.session_hash or secrets.token_hex(8)
         cancelled = None
@@ -220,23 +256,27 @@ class Compare:
                 raise Sentence("Choose a picture first: drop one on the left, paste it, or take an example.")
             asked = read_question(text, chosen)
             names = dict(zip(SIDES, (model_a, model_b)))
+            if blind and secrets.randbelow(2):
+                names = dict(zip(SIDES, (model_b, model_a)))
             engines = {side: page.open_engine(page.spec(name)) for side, name in names.items()}
             cancelled = page.start(session)
-            shown = replace(
-                shown, question=asked, models=names, answers={}, replies={}, errors={}, run="",
-                states=dict.fromkeys(SIDES, "waiting"),
-            )  # fmt: skip
+            shown = shown.next(asked, names, blind)
             yield self._asking(shown)
             picture = open_picture(shown.path)
             for shown, side, moved in follow(shown, engines, picture, cancelled):
-                yield {self.cards[side]: card(shown, side), **({self.viewer: viewer(shown)} if moved else {})}
-            yield self.paint(shown, picture=False)
+                if not shown.blind:  # the pace of a side tells which model it is
+                    yield {
+                        self.cards[side]: card(shown, side),
+                        **({self.viewer: viewer(shown)} if moved else {}),
+                    }
+            yield self.paint(shown, picture=shown.blind)
         except GeneratorExit:
             raise
         except Exception as error:
             yield {
                 self.notice: render.notice(sentence(error)), self.ask: gr.update(visible=True),
                 self.stop: gr.update(visible=False), self.pick: gr.update(interactive=True),
+                **{picker: gr.update(visible=True) for picker in self.pickers.values()},
             }  # fmt: skip
         finally:
             if cancelled is not None:
@@ -248,6 +288,7 @@ class Compare:
             self.notice: "", self.ask: gr.update(visible=False), self.again: gr.update(visible=False),
             self.stop: gr.update(visible=True), self.pick: gr.update(interactive=False), self.viewer: viewer(shown),
             **{self.cards[side]: card(shown, side) for side in SIDES},
+            **(self.mask() if shown.blind else {}),
         }  # fmt: skip
         for part in self.parts:
             update |= part.before()
@@ -296,13 +337,19 @@ def example_text(sample: list[str]) -> str:
 def viewer(shown: Shown) -> str:
     """The picture with the boxes so far."""
     uri = look_at(shown.path, shown.name)[1]
-    return render.viewer(uri, *shown.size, shown.layers, shown.models, shown.notes, shown.name)
+    done = not any(state in ("waiting", "streaming") for state in shown.states.values())
+    layers = shown.layers if done or not shown.blind else {}
+    names = {} if shown.blind else shown.models
+    return render.viewer(uri, *shown.size, layers, names, shown.notes, shown.name)
 
 
 def card(shown: Shown, side: str) -> str:
     """One side's answer so far."""
     state = shown.states.get(side, "done")
     hint = "Looking at the picture" if state == "waiting" else "Writing"
+    if shown.blind and side in shown.answers:
+        error = "This side failed." if shown.errors.get(side) else ""
+        return render.answer_card(side, helped.hidden(shown.answers[side]), state="blind", error=error)
     return render.answer_card(
         side,
         shown.answers.get(side),

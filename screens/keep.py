@@ -10,7 +10,7 @@ from gradio.processing_utils import save_pil_to_cache
 
 from annotate.store import REASONS
 from screens.page import Sentence
-from tinyrs import render
+from tinyrs import helped, render
 from tinyrs.image import open_picture
 from tinyrs.shown import SIDES, Shown
 
@@ -78,16 +78,14 @@ class Keep:
 
     def after(self, shown: Shown) -> dict:
         """The updates once nothing is running."""
+        over = shown.asked and not shown.blind
         return {
-            self.below: below(shown) if shown.asked else "",
-            self.row: gr.update(visible=shown.asked),
+            self.below: below(shown) if over else "",
+            self.row: gr.update(visible=over),
             self.link: render.share(shown.run) if shown.run else "",
             self.panel: gr.update(visible=False),
             self.download: gr.update(visible=False),
-            **{
-                self.tab.flags[side]: gr.update(visible=shown.asked and side in shown.answers)
-                for side in SIDES
-            },
+            **{self.tab.flags[side]: gr.update(visible=over and side in shown.answers) for side in SIDES},
         }
 
     def prepare_download(self, shown: Shown | None):
@@ -147,4 +145,4 @@ class Keep:
 
 def below(shown: Shown) -> str:
     """How the two answers relate, and the run as JSON."""
-    return render.agreement(shown.same(), shown.overlap()) + render.json_fold(shown.as_json())
+    return helped.card(shown) + render.json_fold(shown.as_json())

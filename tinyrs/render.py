@@ -232,7 +232,8 @@ def answer_card(
 ) -> str:
     """One side's answer.
 
-    state   "empty" (nothing asked), "waiting" (asked, no word yet), "streaming", "done" or "stopped"
+    state   "empty" (nothing asked), "waiting" (asked, no word yet), "streaming", "done", "stopped", or "blind" (done,
+            and nothing but its words may be told)
     error   the fixed sentence for the person when this side failed; what was written before stays visible
     hint    what stands there while nothing is written
     """
@@ -323,9 +324,9 @@ def agreement(same: bool | None, iou: float | None) -> str:
 # The page around them
 
 
-def side_head(side: str, spec: ModelSpec) -> str:
-    """A side's letter and how its model answers."""
-    how = "reasons, then answers" if spec.thinking else "answers at once"
+def side_head(side: str, spec: ModelSpec | None = None) -> str:
+    """A side's letter and how its model answers; None: which model it is stays hidden."""
+    how = "one of the two models" if spec is None else "reasons, then answers" if spec.thinking else "answers at once"
     return f'<div class="side-head"><h2>{escape(side)}</h2><span>{how}</span></div>'
 
 

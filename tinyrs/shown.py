@@ -11,12 +11,17 @@ from tinyrs.metrics import equal, iou
 
 SIDES = ("A", "B")
 
+LONGEST_LOG = 30
+"""Earlier questions about a picture that are kept."""
+
 
 @dataclass(frozen=True)
 class Shown:
     """What one visitor's Compare tab shows. Kept by the server, per browser tab.
 
     path, name, sha256, size, notes   the picture;  run is the id of the stored run, "" until it is kept
+    blind     which model is which has not been shown yet
+    earlier   what was asked about the same picture before, oldest first; each with no `earlier` of its own
     """
 
     path: str
@@ -31,6 +36,8 @@ class Shown:
     errors: dict[str, str] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     run: str = ""
+    blind: bool = False
+    earlier: tuple[Shown, ...] = ()
 
     @property
     def asked(self) -> bool:
@@ -58,6 +65,22 @@ class Shown:
             replies={**self.replies, side: event.reply} if event.reply else self.replies,
             errors={**self.errors, side: event.error} if event.error else self.errors,
         )
+
+    def next(self, question: Question, models: dict[str, str], blind: bool = False) -> Shown:
+        """The same picture with another question; what was answered before goes to `earlier`."""
+        earlier = [one for one in self.earlier if (one.question, one.models) != (question, models)]
+        if self.answers and (self.question, self.models) != (question, models):
+            earlier.append(replace(self, earlier=()))
+        return replace(
+            self, question=question, models=models, answers={}, replies={}, errors={}, run="", blind=blind,
+            states=dict.fromkeys(SIDES, "waiting"), earlier=tuple(earlier[-LONGEST_LOG:]),
+        )  # fmt: skip
+
+    def back(self, index: int) -> Shown:
+        """The exchange `earlier[index]` as it was; this one takes a place in its log. Raises IndexError."""
+        chosen = self.earlier[index]
+        others = [one for one in self.earlier if one is not chosen] + [replace(self, earlier=())]
+        return replace(chosen, earlier=tuple(others[-LONGEST_LOG:]))
 
     def overlap(self) -> float | None:
         """IoU of the sides' first boxes; None unless both have one."""
