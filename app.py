@@ -28,6 +28,7 @@ from annotate.screens_review import review_tab
 from annotate.store import Store
 from screens.compare import Compare
 from screens.page import SENTENCES, Page, default_open
+from screens.results import results_tab
 from screens.scene import scene_tab
 from screens.theme import CSS, HEAD, THEME
 from tinyrs.config import Config
@@ -69,6 +70,8 @@ def build(
                 annotate_tab(demo, store, tab, people=people)
             with gr.Tab("Review", id="review") as tab:
                 review_tab(demo, store, tab, people=people)
+            with gr.Tab("Results", id="results-tab") as tab:
+                results_tab(page, tab)
     demo.page = page
     demo.queue(max_size=config.queue_size, default_concurrency_limit=8, api_open=False)
     return demo

@@ -7,7 +7,7 @@ import gradio as gr
 from tinyrs.config import ROOT
 
 PARTS = ("tinyrs/page", "annotate/page", "screens/page", "screens/scene")
-CSS = "".join((ROOT / f"{part}.css").read_text(encoding="utf-8") for part in PARTS)
+CSS = "".join((ROOT / f"{part}.css").read_text(encoding="utf-8") for part in (*PARTS, "screens/results"))
 HEAD = "".join(f"<script>{(ROOT / f'{part}.js').read_text(encoding='utf-8')}</script>" for part in PARTS)
 
 # Fonts of the visitor's own system: a page about private pictures asks no other host for anything.

@@ -28,6 +28,7 @@ class Config:
     max_pixels      largest picture held in memory, pixels
     max_scene_bytes largest upload that the Scene tab reads by windows, bytes; where strangers meet, max_bytes
     scenes          folder of TIFFs that the Scene tab offers to every visitor; None offers none
+    results         folder of what training.evaluate measured, for the Results tab; None shows what checkpoints say
     backup          where the record of annotations is kept beside the disk: a folder, or hf://user/name; "" nowhere
     backup_seconds  time between two savings to it
     queue_size      visitors who may wait for an answer
@@ -45,6 +46,9 @@ class Config:
     )
     scenes: Path | None = field(
         default_factory=lambda: Path(os.environ["TINYRS_SCENES"]) if os.environ.get("TINYRS_SCENES") else None
+    )
+    results: Path | None = field(
+        default_factory=lambda: Path(os.environ["TINYRS_RESULTS"]) if os.environ.get("TINYRS_RESULTS") else None
     )
     backup: str = field(default_factory=lambda: os.environ.get("TINYRS_BACKUP", "").strip())
     backup_seconds: int = field(default_factory=lambda: max(_number("TINYRS_BACKUP_SECONDS", 60), 1))
