@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable
 
@@ -22,13 +23,15 @@ from starlette.middleware import Middleware
 # Gradio would build a pandas table of all events so far after every single one, for a page that nobody opens.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
+from annotate.keeper import Keeper, at_start
 from annotate.people import People, here
 from annotate.screens import annotate_tab
 from annotate.screens_review import review_tab
 from annotate.store import Store
 from screens.compare import Compare
-from screens.page import SENTENCES, Page, default_open
+from screens.page import SENTENCES, Page, default_open, on_space
 from screens.results import results_tab
+from screens.saved import saved_line
 from screens.scene import scene_tab
 from screens.theme import CSS, HEAD, THEME
 from tinyrs.config import Config
@@ -46,9 +49,10 @@ def build(
     resolve: Callable[[str], ModelSpec] | None = None,
     store: Store | None = None,
     people: People | None = None,
+    keeper: Keeper | None = None,
 ) -> gr.Blocks:
     """The page. `pair`, `open_engine` and `resolve` replace the models that answer (tests, other programs);
-    `people` says how visitors are known."""
+    `people` says how visitors are known, `keeper` saves what they write beside this machine's disk."""
     config = config or Config()
     people = people or here(config)
     if store is None:
@@ -61,6 +65,7 @@ def build(
             '<header class="masthead"><h1>TinyRS</h1><p>Ask two small models about a satellite picture: '
             "one answers, one reasons first.</p></header>"
         )
+        saved_line(demo, keeper, wiped=on_space())
         with gr.Tabs():
             with gr.Tab("Compare", id="compare"):
                 Compare(demo, page)
@@ -115,12 +120,22 @@ def main(argv: list[str] | None = None) -> None:
     try:
         for name in pair or Config().pair:
             resolve_model(name)
-        demo = build(pair=pair, people=here(host=args.host))
+        config = Config()
+        keeper = at_start(config)
+        demo = build(config, pair=pair, people=here(config, args.host), keeper=keeper)
     except SENTENCES as error:
         parser.exit(2, f"{error}\n")
     launch(demo, host=args.host, port=args.port)
     threading.Thread(target=demo.page.warm, name="warm", daemon=True).start()
-    demo.block_thread()
+    if keeper is None:
+        return demo.block_thread()
+    # A Space is ended by this signal: what came since the last round is saved first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keeper.start()
+    try:
+        demo.block_thread()
+    finally:
+        keeper.close()
 
 
 if __name__ == "__main__":

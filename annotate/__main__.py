@@ -174,10 +174,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--batch", type=_whole, default=8, metavar="N", help="questions asked at once (8)")
     add.add_argument("--json", action="store_true", help="as one JSON object, with every question")
-    add = command("backup", _backup, "write database and pictures to one .tar file, also while the app runs")
-    add.add_argument("out", type=Path, metavar="OUT")
+    add = command("backup", _backup, "save database and pictures, also while the app runs")
+    add.add_argument(
+        "out", metavar="OUT", help="a .tar file, or what TINYRS_BACKUP may name: a folder, or hf://user/name"
+    )
     add = command("restore", _restore, "put a backup back, where no database is")
-    add.add_argument("file", type=Path, metavar="FILE")
+    add.add_argument("file", metavar="FILE", help="what backup, or an app with TINYRS_BACKUP, wrote")
     add = command("user", _user, "who may log in on a lab server: users.json, beside the database")
     add.add_argument("do", choices=("add", "remove", "list"))
     add.add_argument("name", nargs="?", metavar="NAME")
@@ -441,20 +443,41 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _backup(args: argparse.Namespace) -> int:
+    from annotate.keeper import Keeper
     from annotate.store import Store
 
     with Store(args.db, create=False) as store:
-        store.backup(args.out)
+        if vault := _vault(args.out):
+            keeper = Keeper(args.db, vault)
+            keeper.save()
+            keeper.close()
+        else:
+            store.backup(Path(args.out))
     print(f"{args.out} holds everything in {args.db}.")
     return 0
 
 
 def _restore(args: argparse.Namespace) -> int:
-    from annotate.backup import restore
+    from annotate import backup, keeper
+    from annotate.rules import NotFound
 
-    restore(args.file, args.db)
+    if vault := _vault(args.file):
+        back = keeper.restore(vault, args.db)
+        if back is None:
+            raise NotFound(f"Nothing was ever saved to {args.file}.")
+        for problem in back.problems:
+            print(_plain(problem), file=sys.stderr)
+    else:
+        backup.restore(Path(args.file), args.db)
     print(f"{args.db} is back.")
     return 0
+
+
+def _vault(where: str):
+    """The place that holds snapshots and logs, None for a file."""
+    from annotate.vault import HUB, open_vault
+
+    return open_vault(where) if where.startswith(HUB) or Path(where).is_dir() else None
 
 
 def _user(args: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def backup(store: Store, path: str | Path) -> None:
             store.snapshot(copy)
             with tarfile.open(part, "w") as archive:
                 archive.add(copy, DATABASE, filter=_plain)
-                for file in _pictures(copy):
+                for file in pictures_of(copy):
                     archive.add(store.pictures / file, f"pictures/{file}", filter=_plain)
             sync(part)
             os.replace(part, path)
@@ -76,7 +76,8 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def _pictures(copy: Path) -> list[str]:
+def pictures_of(copy: Path) -> list[str]:
+    """The files in `pictures/` that a database names."""
     conn = sqlite3.connect(copy)
     try:
         return [file for (file,) in conn.execute("SELECT file FROM pictures ORDER BY file")]
@@ -108,18 +109,24 @@ def _unpack(path: Path, folder: Path) -> set[str]:
     return found
 
 
+def sound(database: Path) -> bool:
+    """Whether a database passes SQLite's own checks; an older one is brought up to date. Raises StoreError for a file
+    that is none, or a newer one."""
+    with Store(database) as store, store.read() as db:
+        whole = db.conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        return whole and not db.conn.execute("PRAGMA foreign_key_check").fetchall()
+
+
 def _check(database: Path, pictures: set[str], path: Path) -> None:
     if not database.is_file() or not database.stat().st_size:
         raise Refused(f"{path} is not a backup: it holds no database.")
     try:
         # Opening it says what is wrong with a foreign or a newer one, and brings an older one up to date.
-        with Store(database) as store, store.read() as db:
-            sound = db.conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-            sound = sound and not db.conn.execute("PRAGMA foreign_key_check").fetchall()
+        whole = sound(database)
     except StoreError as problem:
         raise Refused(str(problem).replace(str(database), f"The database in {path}")) from None
-    if not sound:
+    if not whole:
         raise Refused(f"{path} is damaged: its database does not pass SQLite's own check.")
-    missing = set(_pictures(database)) - pictures
+    missing = set(pictures_of(database)) - pictures
     if missing:
         raise Refused(f"{path} is not whole: pictures are missing ({len(missing)}).")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 
 from annotate.agreement import Agreement
 from annotate.draft import Look, Seen
+from annotate.keeper import Status
 from annotate.rules import REASONS
 from tinyrs.example import Question, Task
 from tinyrs.render import escape
@@ -205,6 +207,29 @@ def person(name: str | None, role: str | None, leaves: bool) -> str:
         return '<p class="fine">Not logged in.</p>'
     out = ' · <a href="logout">Log out</a>' if leaves else ""
     return f'<p class="fine">{escape(name)}, {escape(role or "no role here: flags only")}{out}</p>'
+
+
+def saved(status: Status | None, wiped: bool) -> str:
+    """How safe the record is; `status` is None where nothing is saved beside this machine's disk, and `wiped` says that
+    the disk does not outlive a restart. Why saving fails is in the server's log: it may name its folders."""
+    state, at = "ok", ""
+    if status and status.saved:
+        when = datetime.fromtimestamp(status.saved, timezone.utc)
+        today = when.date() == datetime.now(timezone.utc).date()
+        at = f"{when:%H:%M} UTC" if today else f"{when:%Y-%m-%d %H:%M} UTC"
+    waiting = f"{status.waiting} change{'s' * (status.waiting != 1)}" if status else ""
+    if status is None:
+        state = "failed" if wiped else "ok"
+        said = "Not persisted: what is written here is lost at the next restart." if wiped else "Kept on this machine."
+    elif status.problem:
+        state = "failed"
+        said = f"Not persisted{' since ' + at if at else ''}: saving fails, and whoever runs this page finds why in its log."
+        said += f" {waiting} would be lost at a restart." if status.waiting else ""
+    elif status.waiting:
+        said = f"Saved {at}; {waiting} on the way." if at else f"Not saved yet; {waiting} on the way."
+    else:
+        said = f"Saved {at}." if at else "Nothing to save yet."
+    return f'<p class="fine saved" data-state="{state}">{escape(said)}</p>'
 
 
 def pace(numbers: Mapping) -> str:

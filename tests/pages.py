@@ -62,7 +62,7 @@ def engines(a=(SHORT,), b=(THOUGHT,)) -> dict[str, FakeEngine]:
 _made: list = []
 
 
-def page(models: dict[str, FakeEngine] | None = None, people=None, **settings):
+def page(models: dict[str, FakeEngine] | None = None, people=None, keeper=None, **settings):
     """The page of those models; its database is where TINYRS_DATA says. `close_pages` ends it."""
     models = models or engines()
 
@@ -73,6 +73,7 @@ def page(models: dict[str, FakeEngine] | None = None, people=None, **settings):
             open_engine=lambda spec: models[spec.name],
             resolve=lambda name: models[name].spec,
             people=people,
+            keeper=keeper,
         )
 
     _made.append(_in_a_loop(build))
@@ -186,6 +187,10 @@ class Hands:
     ) -> Iterator[dict]:
         for update in self.event("ask").fn(self.shown, text, kind, a, b, blind, self.request):
             yield self.read("ask", update)
+
+    def call_line(self, name: str) -> str:
+        """A handler that wants nothing and gives one line."""
+        return self.event(name).fn()
 
     def call_plain(self, name: str, *values) -> dict:
         """A handler that does not want the request."""

@@ -228,3 +228,16 @@ def test_users_are_added_listed_and_removed_and_their_passwords_come_by_a_pipe(t
     assert "nobody called 'Bob'" in run("remove", "Bob").stderr
     assert run("remove", "ada").returncode == 0 and run("list").stdout == ""
     assert not (tmp_path / "a.db").exists(), "people are no part of the database"
+
+
+def test_a_folder_of_snapshots_is_written_and_read_by_the_same_commands(data, said, tmp_path):
+    bucket, new = tmp_path / "bucket", tmp_path / "new" / "a.db"
+    bucket.mkdir()
+    assert said("restore", bucket, "--db", new) == (2, "", f"Nothing was ever saved to {bucket}.\n")
+    assert said("backup", bucket, "--db", data)[0] == 0
+    assert said("restore", bucket, "--db", new)[:2] == (0, f"{new} is back.\n")
+    with Store(data) as before, Store(new) as after:
+        assert after.stats() == before.stats()
+    assert "exists: move it away" in said("restore", bucket, "--db", new)[2]
+    assert "Set HF_TOKEN" in said("backup", "hf://ada/notes", "--db", data)[2]
+    assert not (tmp_path / "hf:").exists()

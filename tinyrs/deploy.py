@@ -98,14 +98,14 @@ def deploy(repo: str, *, dry_run: bool = False, public: bool = False, root: Path
     token = os.environ.get("HF_TOKEN", "").strip()
     if not token:
         raise CannotDeploy(f"Set HF_TOKEN to a token that may write to {repo}; it is read from nowhere else.")
-    sentence = None
+    said = None
     try:
         address = _upload(repo, found, token, public)
     except Exception as error:  # dozens of kinds, and their texts hold addresses and headers
-        sentence = _sentence(error, repo)
-        log.error("%s\n%s", sentence, redact("".join(traceback.format_exception(error))))
-    if sentence is not None:
-        raise Failed(sentence)
+        said = sentence(error, repo)
+        log.error("%s\n%s", said, redact("".join(traceback.format_exception(error))))
+    if said is not None:
+        raise Failed(said)
     print(f"Uploaded to {address}")
 
 
@@ -211,7 +211,7 @@ def _upload(repo: str, found: Plan, token: str, public: bool) -> str:
     return str(address)
 
 
-def _sentence(error: Exception, repo: str) -> str:
+def sentence(error: Exception, repo: str) -> str:
     """What the person is told. Nothing that the hub wrote."""
     status, cause = None, error
     while status is None and cause is not None:  # the library wraps what went wrong with one file
@@ -230,4 +230,4 @@ def _sentence(error: Exception, repo: str) -> str:
         return f"The hub refused the upload to {repo} ({status})."
     if type(error).__name__ == "OfflineModeIsEnabled":
         return "HF_HUB_OFFLINE is set, so nothing can be uploaded."
-    return "The hub cannot be reached, or the connection broke; nothing was changed unless the Space says so."
+    return "The hub cannot be reached, or the connection broke; nothing was changed unless it says so."
