@@ -49,6 +49,7 @@ COMMANDS = (
     "bench.app",
     "bench.scene",
     "bench.leaks",
+    "bench.checks",
     "bench.follow_up",
     "bench.batch",
     "bench.store",

@@ -371,15 +371,21 @@ def _into(caption: Caption, sentence: str, rng: random.Random) -> Caption:
     return replace(caption, reasoning=". ".join(part.rstrip(".") for part in parts) + ".")
 
 
-def other_answer(rng: random.Random) -> Caption:
-    """The reasoning stays, the answer becomes another one that the question allows."""
-    caption = rng.choice((classification, presence, comparison, rural_urban, choice))(rng)
-    if caption.question.task is Task.OPEN:
-        return replace(caption, answer=rng.choice([c for c in "ABCD" if c != caption.answer[0]]))
-    if caption.question.labels:
-        others = [label for label in caption.question.labels if label != caption.subject]
-        return replace(caption, answer=rng.choice(others).replace("_", " "), given="")
+def other_class(rng: random.Random) -> Caption:
+    """The reasoning stays, the answer becomes another one that the question allows; so below."""
+    caption = rng.choice((classification, rural_urban))(rng)
+    others = [label for label in caption.question.labels if label != caption.subject]
+    return replace(caption, answer=rng.choice(others).replace("_", " "), given="")
+
+
+def yes_for_no(rng: random.Random) -> Caption:
+    caption = rng.choice((presence, comparison))(rng)
     return replace(caption, answer="no" if caption.answer == "yes" else "yes")
+
+
+def other_letter(rng: random.Random) -> Caption:
+    caption = choice(rng)
+    return replace(caption, answer=rng.choice([c for c in "ABCD" if c != caption.answer[0]]))
 
 
 def other_count(rng: random.Random) -> Caption:
@@ -467,59 +473,69 @@ def foreign(rng: random.Random) -> Caption:
     return _into(rng.choice(KINDS)(rng), rng.choice(FOREIGN), rng)
 
 
-def wrong_length(rng: random.Random) -> Caption:
+def too_short(rng: random.Random) -> Caption:
+    short = ("I see it.", "Looks right to me.", "The image shows it clearly.")
+    return replace(rng.choice(KINDS)(rng), reasoning=rng.choice(short))
+
+
+def too_long(rng: random.Random) -> Caption:
     caption = rng.choice(KINDS)(rng)
-    way = rng.randrange(3)
-    if way == 0:
-        return replace(
-            caption, reasoning=rng.choice(("I see it.", "Looks right to me.", "The image shows it clearly."))
-        )
-    if way == 1:
-        filler = " ".join(
-            f"Detail {i} of the picture shows a {rng.choice(THINGS)} of kind {i * 7}." for i in range(120)
-        )
-        return replace(caption, reasoning=caption.reasoning + " " + filler)
+    details = (f"Detail {i} of the picture shows a {rng.choice(THINGS)} of kind {i * 7}." for i in range(120))
+    return replace(caption, reasoning=caption.reasoning + " " + " ".join(details))
+
+
+def reasoning_in_the_answer(rng: random.Random) -> Caption:
     caption = rng.choice((presence, counting))(rng)
     return replace(caption, answer=f"{caption.answer}, because " + " ".join(DETAILS[:3]))
 
 
-def repeated(rng: random.Random) -> Caption:
+def said_twice(rng: random.Random) -> Caption:
+    caption, sentence = rng.choice(KINDS)(rng), rng.choice(DETAILS)
+    return replace(caption, reasoning=f"{sentence} {caption.reasoning} {sentence}")
+
+
+def said_again(rng: random.Random) -> Caption:
+    """In nearly the same words."""
+    caption, sentence = rng.choice(KINDS)(rng), rng.choice(DETAILS)
+    return replace(caption, reasoning=f"{sentence} {caption.reasoning} Also, {sentence[0].lower()}{sentence[1:]}")
+
+
+def looping(rng: random.Random) -> Caption:
     caption = rng.choice(KINDS)(rng)
-    way = rng.randrange(3)
-    sentence = rng.choice(DETAILS)
-    if way == 0:
-        return replace(caption, reasoning=f"{sentence} {caption.reasoning} {sentence}")
-    if way == 1:  # nearly the same words
-        return replace(
-            caption, reasoning=f"{sentence} {caption.reasoning} Also, {sentence[0].lower()}{sentence[1:]}"
-        )
     loop = "and then there is a road next to the building and then there is a road next to the building "
     return replace(caption, reasoning=f"{caption.reasoning} I see {loop * 3}here.")
 
 
-def ill_formed(rng: random.Random) -> Caption:
+def no_reasoning(rng: random.Random) -> Caption:
+    return replace(rng.choice(KINDS)(rng), reasoning=rng.choice(("", "  ", "\n")))
+
+
+def no_answer(rng: random.Random) -> Caption:
+    return replace(rng.choice(KINDS)(rng), answer=rng.choice(("", " ", ".", "\n")), boxes=())
+
+
+def a_tag_inside(rng: random.Random) -> Caption:
+    tags = ("</reasoning> <answer> yes", "<reasoning> Hmm", "<|im_end|> <|im_start|>")
+    return _into(rng.choice(KINDS)(rng), rng.choice(tags), rng)
+
+
+def a_tag_in_the_answer(rng: random.Random) -> Caption:
     caption = rng.choice(KINDS)(rng)
-    way = rng.randrange(8)
-    if way == 0:
-        return replace(caption, reasoning=rng.choice(("", "  ", "\n")))
-    if way == 1:
-        return replace(caption, answer=rng.choice(("", " ", ".", "\n")), boxes=())
-    if way == 2:
-        return _into(
-            caption,
-            rng.choice(("</reasoning> <answer> yes", "<reasoning> Hmm", "<|im_end|> <|im_start|>")),
-            rng,
-        )
-    if way == 3:
-        return replace(caption, answer=f"<answer>{caption.answer}</answer>")
-    if way == 4:  # cut in the middle of a sentence
-        return replace(
-            caption,
-            reasoning=caption.reasoning + rng.choice((" The next thing is the", " I also see a", " It has,")),
-        )
-    if way == 5:
-        return replace(caption, reasoning="reasoning process here", answer="answer here")
-    caption = grounding(rng)
+    return replace(caption, answer=f"<answer>{caption.answer}</answer>")
+
+
+def cut_off(rng: random.Random) -> Caption:
+    """In the middle of a sentence."""
+    caption = rng.choice(KINDS)(rng)
+    ends = (" The next thing is the", " I also see a", " It has,")
+    return replace(caption, reasoning=caption.reasoning + rng.choice(ends))
+
+
+def the_prompts_own_words(rng: random.Random) -> Caption:
+    return replace(rng.choice(KINDS)(rng), reasoning="reasoning process here", answer="answer here")
+
+
+def an_unusable_box(rng: random.Random) -> Caption:
     bad = (
         "[[700,100,300,400]]",
         "[[1,2,3]]",
@@ -529,7 +545,7 @@ def ill_formed(rng: random.Random) -> Caption:
         "at the top",
         "[[12,30",
     )
-    return replace(caption, answer=rng.choice(bad), boxes=())
+    return replace(grounding(rng), answer=rng.choice(bad), boxes=())
 
 
 def not_as_given(rng: random.Random) -> Caption:
@@ -540,16 +556,24 @@ def not_as_given(rng: random.Random) -> Caption:
 
 
 BROKEN: dict[str, tuple[Callable[[random.Random], Caption], ...]] = {
-    "format": (ill_formed,),
+    "format": (
+        no_reasoning,
+        no_answer,
+        a_tag_inside,
+        a_tag_in_the_answer,
+        cut_off,
+        the_prompts_own_words,
+        an_unusable_box,
+    ),
     "label": (unknown_class,),
     "given": (not_as_given,),
-    "contradiction": (other_answer,),
+    "contradiction": (other_class, yes_for_no, other_letter),
     "counts": (other_count,),
     "numbers": (other_box,),
     "leak": (leaked,),
     "language": (foreign,),
-    "length": (wrong_length,),
-    "repetition": (repeated,),
+    "length": (too_short, too_long, reasoning_in_the_answer),
+    "repetition": (said_twice, said_again, looping),
 }
 """For each check, what it has to find."""
 

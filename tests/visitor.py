@@ -75,9 +75,13 @@ class Visitor:
         self["#send-flag"].click()
         expect(self["#link a"]).to_be_visible()
 
+    def tab(self, name: str) -> None:
+        """Go to a tab."""
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
     def annotate(self, name: str) -> None:
         """Go to the Annotate tab and open the next caption."""
-        self.page.get_by_role("tab", name="Annotate").click()
+        self.tab("Annotate")
         self["#annotator input, #annotator textarea"].first.fill(name)
         self["#next"].click()
         expect(self["#caption"]).to_be_visible()
