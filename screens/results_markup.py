@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from tinyrs.render import escape
 from tinyrs.results import Average, Results, Row
 
+LEGEND = (
+    "The band is the 95 % interval, the tick what the best answer reaches that never looks at the picture."
+)
 UNKNOWN = '<span class="none" aria-label="not known">–</span>'
 NOTHING = (
     '<div class="results-empty"><p><b>No results yet.</b></p><p>Measure a model with '
@@ -34,7 +37,7 @@ def page(measured: Sequence[Row], results: Results) -> str:
         cited = f" Paper: {escape(results.source)}." if results.source else ""
         parts.append(
             f'<section><h2>Evaluations</h2><p class="facts">Every question counts; right is right by the score that '
-            f"also rewards training.{cited}</p>{table(results.rows, 'Evaluations')}</section>"
+            f"also rewards training. {LEGEND}{cited}</p>{table(results.rows, 'Evaluations')}</section>"
         )
     if results.averages:
         parts.append(
@@ -45,7 +48,7 @@ def page(measured: Sequence[Row], results: Results) -> str:
         parts.append(
             '<section><h2>The models that answer here</h2><p class="facts">What each checkpoint says it reached when it '
             "was measured, mostly on a few hundred questions about pictures kept out of its training. These are not "
-            f"the paper's test files, so its figures do not belong beside them.</p>{table(measured, 'The models here')}"
+            f"the paper's test files, so its figures do not belong beside them. {LEGEND}</p>{table(measured, 'The models here')}"
             "</section>"
         )
     if results.problems:
@@ -113,7 +116,9 @@ def bar(row: Row) -> str:
     low, high = row.interval or (row.strict, row.strict)
     tick = ""
     if row.majority is not None:
-        tick = f'<line class="base" x1="{100 * row.majority:.1f}" x2="{100 * row.majority:.1f}" y1="0" y2="10"/>'
+        tick = (
+            f'<line class="base" x1="{100 * row.majority:.1f}" x2="{100 * row.majority:.1f}" y1="0" y2="10"/>'
+        )
     return (
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
         '<rect class="all" x="0" y="4" width="100" height="2"/>'
@@ -125,7 +130,7 @@ def bar(row: Row) -> str:
 def averages(rows: Sequence[Average]) -> str:
     """The table of macro averages and costs."""
     heads = ("Model", "Asked", "Benchmarks", "Mean, %", "Paper", "Seconds an answer", "Peak memory, MiB")
-    head = "".join(f'<th scope="col">{each}</th>' for each in heads)
+    head = "".join(f'<th scope="col"{" class=text" * (each == "Asked")}>{each}</th>' for each in heads)
     body = "".join(
         f'<tr><th scope="row">{escape(row.model)}</th><td class="text">{escape(row.capability)}</td>'
         f"<td>{row.benchmarks}</td><td>{_percent(row.macro)}{_within(row.interval)}</td>"
