@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.axe import violations
+from tests.desk import captions, state
 from tests.pages import SHORT, THOUGHT, engines, page, picture_file, served
-from tests.test_annotate_browser import captions, state
 from tests.visitor import SIZES, Visitor
 from tinyrs.engine import EngineFailure
 
