@@ -4,13 +4,14 @@
     python -m training.evaluate --model pocket-r1 --suite paper --data-root DIR --out runs/paper
     python -m training.evaluate score ANSWERS.jsonl --kind cls --out runs/aid
     python -m training.evaluate report runs/paper runs/aid --out runs/report
+    python -m training.evaluate export-task cls_AID.json --kind cls --for lmms-eval --out tasks/aid
 
 The data is in the published evaluation layout (tinyrs/benchmarks.py, `read_evaluation`). The first form asks
 the model, writes OUT/answers.jsonl as it goes, and OUT/scores.json at the end (training/scores.py says what
 is in it); killed, it goes on where it stopped. The second does that for all twelve benchmarks of the paper,
 each in OUT/<model>-<its content>/<benchmark>. The third scores answers of any program in the published
-output layout: lines of {filename, size, query, answer, pred, type}. The last sets results side by side, and
-beside the paper's. `accelerate launch --multi_gpu -m training.evaluate ...`, or torchrun, splits the work over
+output layout: lines of {filename, size, query, answer, pred, type}. The fourth sets results side by side, and
+beside the paper's; the last makes a task of another evaluation program of a benchmark. `accelerate launch --multi_gpu -m training.evaluate ...`, or torchrun, splits the work over
 processes, and several --model http://... over servers of the same model.
 """
 
@@ -56,9 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command `python -m training.evaluate`; returns its exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     from tinyrs.engine import EngineFailure
+    from training.harness import export_command
     from training.report import report_command
 
-    commands = {"score": _score_command, "report": report_command}
+    commands = {"score": _score_command, "report": report_command, "export-task": export_command}
     try:
         return commands[argv[0]](argv[1:]) if argv[:1] and argv[0] in commands else _ask_command(argv)
     except (BadData, UnknownModel, EngineFailure) as error:
