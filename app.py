@@ -28,6 +28,7 @@ from annotate.people import People, here
 from annotate.screens import annotate_tab
 from annotate.screens_review import review_tab
 from annotate.store import Store
+from screens.api import endpoints
 from screens.compare import Compare
 from screens.page import SENTENCES, Page, default_open, on_space
 from screens.results import results_tab
@@ -77,6 +78,7 @@ def build(
                 review_tab(demo, store, tab, people=people)
             with gr.Tab("Results", id="results-tab") as tab:
                 results_tab(page, tab)
+        endpoints(page)
     demo.page = page
     demo.queue(max_size=config.queue_size, default_concurrency_limit=8, api_open=False)
     return demo

@@ -143,7 +143,7 @@ class Compare:
             self.answer,
             [self.state, self.question, self.kind, *self.pickers.values(), self.blind],
             everything,
-            api_name="ask",
+            api_name="put",
             concurrency_limit=1,
             concurrency_id="models",
             show_progress="hidden",

@@ -61,7 +61,7 @@ class Keep:
             told(self.send_flag),
             [state, self.flagging, self.reasons, self.note],
             [state, self.panel, self.link, notice],
-            api_name="flag",
+            api_name="send_flag",
             **quick,
         )
 

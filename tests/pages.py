@@ -185,8 +185,8 @@ class Hands:
     def asking(
         self, text: str = ASKED, kind: str = "any", a: str = "quick", b: str = "thinker", blind=False
     ) -> Iterator[dict]:
-        for update in self.event("ask").fn(self.shown, text, kind, a, b, blind, self.request):
-            yield self.read("ask", update)
+        for update in self.event("put").fn(self.shown, text, kind, a, b, blind, self.request):
+            yield self.read("put", update)
 
     def call_line(self, name: str) -> str:
         """A handler that wants nothing and gives one line."""
@@ -200,7 +200,7 @@ class Hands:
         return self.call_plain("models", a, b)
 
     def flag(self, side: str = "B", why=("wrong box",), note: str = "") -> dict:
-        return self.call("flag", self.shown, side, list(why), note)
+        return self.call("send_flag", self.shown, side, list(why), note)
 
     def next(self, name: str = "Ada") -> dict:
         return self.call("next_caption", self.caption, name, self.done)

@@ -16,6 +16,7 @@ import pytest
 import app
 from annotate import queue
 from screens.page import FAILED
+from screens.api import NAMES
 from tests.fake import FakeEngine
 from tests.pages import (
     ASKED,
@@ -68,14 +69,17 @@ def open_page(models=None, picture=None, **who) -> Hands:
 # The page as a whole
 
 
-def test_every_event_has_a_name_and_none_is_offered_to_programs_yet():
+def test_every_event_has_a_name_and_only_those_of_the_api_are_offered_to_programs():
     demo = page()
     named = [fn for fn in demo.fns.values() if fn.fn is not None and "unload" not in str(fn.targets)]
     assert len(named) > 15
     for fn in named:
-        assert fn.api_visibility == "private" and fn.api_name and "lambda" not in fn.api_name, fn.targets
+        visibility = "public" if fn.api_name in NAMES else "private"
+        assert fn.api_visibility == visibility and fn.api_name and "lambda" not in fn.api_name, fn.targets
         assert getattr(fn.fn, "__name__", "") != "<lambda>"
-    assert not demo.get_api_info()["named_endpoints"] and not demo.get_api_info()["unnamed_endpoints"]
+    offered = demo.get_api_info()
+    assert sorted(offered["named_endpoints"]) == sorted(f"/{name}" for name in NAMES)
+    assert not offered["unnamed_endpoints"]
 
 
 def test_building_the_page_imports_no_torch():
@@ -596,7 +600,7 @@ def test_when_too_many_ask_the_others_are_told_at_once_and_those_inside_are_answ
     go = threading.Event()
     busy = threading.Event()
     demo = page(engines(a=([busy.set, go, "port"],) + ("port",) * 9, b=(THOUGHT,) * 10), queue_size=5)
-    number = next(i for i, fn in demo.fns.items() if fn.api_name == "ask")
+    number = next(i for i, fn in demo.fns.items() if fn.api_name == "put")
     with served(demo) as url, httpx.Client(base_url=url, timeout=30) as client:
         sessions = [f"caller{i}" for i in range(30)]
         for session in sessions[:6]:
