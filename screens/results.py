@@ -13,8 +13,12 @@ from tinyrs.results import Results, measured_rows, read_results
 def results_tab(page: Page, tab: gr.Tab) -> None:
     """Build the tab inside the current `gr.Tab`; the folder is read anew whenever somebody comes to it."""
     shown = gr.HTML(_shown(page), elem_id="results")
+
+    def show_results() -> str:
+        return _shown(page)
+
     tab.select(
-        lambda: _shown(page),
+        show_results,
         None,
         shown,
         api_name="results",
