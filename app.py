@@ -67,7 +67,7 @@ def build(
             "one answers, one reasons first.</p></header>"
         )
         saved_line(demo, keeper, wiped=on_space())
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Compare", id="compare"):
                 Compare(demo, page)
             with gr.Tab("Scene", id="scene"):
