@@ -8,6 +8,7 @@
     python -m annotate generate --data list_sft.json --out think.json --model gpt-4.1-mini
     python -m annotate check exports/first/cot_sft.json
     python -m annotate replay --model runs/next
+    python -m annotate lineage --caption 7 --checkpoint runs/next
     python -m annotate backup monday.tar
     python -m annotate restore monday.tar
     python -m annotate user add ada --role reviewer
@@ -174,6 +175,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--batch", type=_whole, default=8, metavar="N", help="questions asked at once (8)")
     add.add_argument("--json", action="store_true", help="as one JSON object, with every question")
+    add = command("lineage", _lineage, "which text went into which export, and which checkpoint learnt from it")
+    add.add_argument("--caption", type=_whole, metavar="N", help="every revision of this caption, and where it went")
+    add.add_argument(
+        "--checkpoint",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="what this checkpoint learnt from; with --caption, whether it learnt from that one; as often as needed",
+    )
+    add.add_argument("--json", action="store_true", help="as JSON objects, one a line")
     add = command("backup", _backup, "save database and pictures, also while the app runs")
     add.add_argument(
         "out", metavar="OUT", help="a .tar file, or what TINYRS_BACKUP may name: a folder, or hf://user/name"
@@ -439,6 +451,23 @@ def _replay(args: argparse.Namespace) -> int:
     with Store(args.db, create=False) as store:
         result = replay(store, args.model, args.out, args.batch)
     print(json.dumps(result) if args.json else told(result))
+    return 0
+
+
+def _lineage(args: argparse.Namespace) -> int:
+    from annotate import lineage
+    from annotate.rules import Refused
+    from annotate.store import Store
+
+    if not (args.caption or args.checkpoint):
+        raise Refused("Say of what: --caption N, --checkpoint DIR, or both.")
+    with Store(args.db, create=False) as store:
+        if args.caption:
+            found = [lineage.of_caption(store, args.caption, args.checkpoint)]
+        else:
+            found = [lineage.of_checkpoint(store, folder) for folder in args.checkpoint]
+    for each in found:
+        print(json.dumps(each) if args.json else "\n".join(map(_plain, lineage.told(each).splitlines())))
     return 0
 
 

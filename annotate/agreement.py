@@ -25,6 +25,8 @@ class Compared:
     verdicts    (by's, other's) verdict of each step that both judged
     boxes       (by's, other's) boxes where either answered with any, else None
     texts       (by's, other's) reasoning and answer as one text, None where only verdicts are compared
+    caption     its number
+    label       the class that it shows, of a classification; else ""
     """
 
     by: str
@@ -33,6 +35,8 @@ class Compared:
     verdicts: tuple[tuple[str, str], ...] = ()
     boxes: tuple[Sequence[Box], Sequence[Box]] | None = None
     texts: tuple[str, str] | None = None
+    caption: int = 0
+    label: str = ""
 
 
 @dataclass(frozen=True)

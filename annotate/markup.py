@@ -300,6 +300,16 @@ def _differs(theirs: Mapping, own: Mapping | None) -> str:
     return "" if own is None or own["verdict"] == theirs["verdict"] else f' (you: {NAMES[own["verdict"]]})'
 
 
+def seen_twice(captions: int, golds: int) -> str:
+    """On how much the numbers below rest."""
+    if not captions + golds:
+        return '<p class="fine">No caption was judged by two people yet, and no gold item by anybody.</p>'
+    return (
+        f'<p class="fine">{captions} caption{"s" * (captions != 1)} judged by two people, {golds} gold '
+        f'item{"s" * (golds != 1)} with an answer. A verdict is on one step; n counts what was compared.</p>'
+    )
+
+
 def agreement(groups: Mapping[str, Mapping[str, Agreement]]) -> str:
     """Agreement by group, each number with its n."""
     heads = ("", "Verdicts: kappa", "equal", "n", "Boxes: mean IoU", "n", "Texts: edit distance", "n")

@@ -6,6 +6,7 @@ and gold items, whose right text was put aside before anybody else saw the capti
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 from annotate import marks, rules
@@ -40,22 +41,35 @@ def add_gold(store: Store, caption: int, *, reasoning: str, answer: str, author:
 
 def compared(store: Store) -> list[Compared]:
     """Everything that two people said of the same thing. `by` came first, `other` second, or is GOLD."""
-    return [*_verdicts(store), *_reviews(store), *_golds(store)]
+    labels = _labels(store)
+    found = (*_verdicts(store), *_reviews(store), *_golds(store))
+    return [replace(row, label=labels.get(row.caption, "")) for row in found]
+
+
+def _labels(store: Store) -> dict[int, str]:
+    """The class of each classified picture: what the data set says, else what it came in with."""
+    with store.read() as db:
+        rows = db.conn.execute(
+            "SELECT c.id, coalesce(g.answer, r.answer) FROM captions c"
+            " JOIN revisions r ON r.caption = c.id AND r.parent IS NULL"
+            " LEFT JOIN given_answers g ON g.caption = c.id WHERE c.task = 'classification'"
+        ).fetchall()
+    return {caption: answer.strip().casefold()[:60] for caption, answer in rows}
 
 
 def _verdicts(store: Store):
     with store.read() as db:
         twice = db.conn.execute(
-            "SELECT m.revision, c.task FROM standing_marks m JOIN revisions r ON r.id = m.revision"
+            "SELECT m.revision, c.id, c.task FROM standing_marks m JOIN revisions r ON r.id = m.revision"
             " JOIN captions c ON c.id = r.caption LEFT JOIN golds g ON g.caption = c.id WHERE g.id IS NULL"
             " GROUP BY m.revision HAVING count(DISTINCT m.author) > 1 ORDER BY m.revision"
         ).fetchall()
-    for revision, task in twice:
+    for revision, caption, task in twice:
         # In the order in which they came: the first mark of each is older.
         said = sorted(marks.of_revision(store, revision).items(), key=lambda item: min(m["id"] for m in item[1].values()))
         for (one, ones), (other, others) in combinations(said, 2):
             if pairs := _both(ones, others):
-                yield Compared(one, other, task, pairs)
+                yield Compared(one, other, task, pairs, caption=caption)
 
 
 def _both(ones: dict, others: dict) -> tuple[tuple[str, str], ...]:
@@ -65,7 +79,7 @@ def _both(ones: dict, others: dict) -> tuple[tuple[str, str], ...]:
 def _reviews(store: Store):
     with store.read() as db:
         rows = db.conn.execute(
-            """SELECT c.task, r.author, v.author, v.verdict, r.reasoning, r.answer, a.reasoning, a.answer
+            """SELECT c.id, c.task, r.author, v.author, v.verdict, r.reasoning, r.answer, a.reasoning, a.answer
                FROM standing_reviews v JOIN revisions r ON r.id = v.revision
                JOIN captions c ON c.id = r.caption
                LEFT JOIN revisions a ON a.parent = r.id AND v.verdict = 'amend' AND a.author = v.author
@@ -73,9 +87,10 @@ def _reviews(store: Store):
                  AND NOT (r.author LIKE 'model:%' OR r.author LIKE 'import:%')
                ORDER BY v.id"""
         ).fetchall()
-    for task, author, reviewer, verdict, reasoning, answer, new_reasoning, new_answer in rows:
+    for caption, task, author, reviewer, verdict, reasoning, answer, new_reasoning, new_answer in rows:
         mine = reasoning, answer
-        yield _texts(author, reviewer, task, mine, mine if verdict == "accept" else (new_reasoning, new_answer))
+        theirs = mine if verdict == "accept" else (new_reasoning, new_answer)
+        yield replace(_texts(author, reviewer, task, mine, theirs), caption=caption)
 
 
 def _golds(store: Store):
@@ -95,9 +110,9 @@ def _golds(store: Store):
         truth = gold["reasoning"], gold["answer"]
         for author in sorted({*last, *said} - {gold["author"]}):
             if author in last:
-                yield _texts(author, GOLD, gold["task"], last[author], truth)
+                yield replace(_texts(author, GOLD, gold["task"], last[author], truth), caption=gold["caption"])
             if pairs := _both(said.get(author, {}), said.get(gold["author"], {})):
-                yield Compared(author, GOLD, gold["task"], pairs)
+                yield Compared(author, GOLD, gold["task"], pairs, caption=gold["caption"])
 
 
 def _texts(author: str, other: str, task: str, mine: tuple[str, str], theirs: tuple[str, str]) -> Compared:

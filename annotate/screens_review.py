@@ -56,12 +56,15 @@ def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) ->
             rows = overlap.compared(store)
         except StoreError as error:
             return render.notice(str(error))
-        return markup.agreement(
+        golds = {row.caption for row in rows if row.other == overlap.GOLD}
+        twice = {row.caption for row in rows if row.other != overlap.GOLD}
+        return markup.seen_twice(len(twice), len(golds)) + markup.agreement(
             {
                 "All": {"everybody": agreement.agreement(rows)},
                 "Annotator": agreement.by(rows, lambda row: row.by),
                 "Against": agreement.by(rows, lambda row: "gold" if row.other == overlap.GOLD else "a second person"),
                 "Task": agreement.by(rows, lambda row: row.kind),
+                "Class": agreement.by([row for row in rows if row.label], lambda row: row.label),
             }
         )
 

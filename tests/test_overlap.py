@@ -6,7 +6,7 @@ from annotate import marks, overlap, queue
 from annotate.agreement import agreement, by
 from annotate.overlap import GOLD, add_gold, compared
 from annotate.store import Refused, Store
-from tests.store_parts import add_caption, check_whole, head
+from tests.store_parts import SCENE, add_caption, check_whole, head
 
 BOX, HALF = "[[0,0,100,100]]", "[[0,0,50,100]]"
 
@@ -93,3 +93,15 @@ def test_a_caption_becomes_gold_once_and_only_before_anybody_worked_on_it(store,
     with pytest.raises(Refused, match="nobody has corrected"):
         add_gold(store, other, reasoning="r", answer=BOX, author="Lea")
     assert overlap.compared(store) == []
+
+
+def test_a_classified_picture_is_counted_under_its_class_and_every_row_names_its_caption(store, caption):
+    scene = add_caption(store, "Long fields. They are green.", "Farmland", SCENE)
+    for each in (caption, scene):
+        mark(store, head(store, each), "Ann", "ok", "wrong")
+        mark(store, head(store, each), "Bob", "ok", "ok")
+    rows = compared(store)
+    assert [(row.caption, row.label) for row in rows] == [(caption, ""), (scene, "farmland")]
+    mine = store.save_correction(head(store, scene), reasoning="Fields.", answer="port", author="Ann")
+    store.add_review(mine, "accept", author="Bob")
+    assert (compared(store)[-1].caption, compared(store)[-1].label) == (scene, "farmland")

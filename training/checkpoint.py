@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from pathlib import Path
 from tinyrs.models import SHIPPED, resolve, weights_digest
 from training.command import first
 from training.recipe import BadRecipe, Recipe
+
+EXPORTS = "exports.json"
+"""The file beside a checkpoint that names the exports it learnt from; annotate/lineage.py reads it."""
 
 PROCESSOR_FILES = (
     "tokenizer.json",
@@ -123,6 +127,13 @@ def _sized(config: dict, size: dict) -> dict:
     }
 
 
+def _manifests(recipe: Recipe) -> list[str]:
+    """The sha256 of the manifest beside each of the recipe's data sets that has one."""
+    folders = [path if path.is_dir() else path.parent for path in map(Path, filter(None, (recipe.data, recipe.corrections)))]
+    files = [folder / "manifest.json" for folder in folders]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
+
+
 def declare(base: Path, folder: Path, recipe: Recipe, pixels: tuple[int, int]) -> None:
     """Write tinyrs.json into `folder`: last, so that its existence means that the checkpoint is whole."""
     from tinyrs.example import Question
@@ -143,6 +154,9 @@ def declare(base: Path, folder: Path, recipe: Recipe, pixels: tuple[int, int]) -
         # Numbers that were measured on the base say nothing about what it has become.
         "measured": {},
     }
+    # Of the stages before this one, too: python -m annotate lineage goes back from here to who wrote what.
+    known = dict.fromkeys([*_json(base / EXPORTS).get("exports", []), *_manifests(recipe)])
+    _write(folder / EXPORTS, {"exports": list(known)})
     partial = folder / "tinyrs.json.part"
     _write(partial, told)
     partial.replace(folder / "tinyrs.json")
