@@ -102,7 +102,7 @@ def _sights(page: Page) -> SimpleNamespace:
     )
     about = gr.HTML("", elem_id="scene-about")
     with gr.Column(visible=False, elem_classes="pane", elem_id="scene-look") as panel:
-        with gr.Row(elem_classes="numbers"):
+        with gr.Row(elem_classes=["numbers", "four"]):
             numbers = [
                 gr.Number(label=label, precision=0, min_width=76, elem_id=f"scene-{label.lower()}")
                 for label in ("Column", "Row", "Width", "Height")
