@@ -12,6 +12,7 @@ from annotate.store import REASONS
 from screens.page import Sentence
 from tinyrs import helped, render
 from tinyrs.image import open_picture
+from tinyrs.sharecard import share_card
 from tinyrs.shown import SIDES, Shown
 
 if TYPE_CHECKING:
@@ -38,18 +39,34 @@ class Keep:
         self.below = gr.HTML("", elem_id="below")
         with gr.Row(visible=False, elem_classes="actions") as self.row:
             self.keep = gr.Button("Keep and share link", size="md", elem_id="keep")
+            self.card = gr.DownloadButton(
+                "Share as a picture", size="md", elem_id="share-card", visible=False
+            )
             self.download = gr.DownloadButton(
                 "Download picture with boxes", size="md", elem_id="download", visible=False
             )
         self.link = gr.HTML("", elem_id="link")
-        self.outputs = [*tab.flags.values(), self.panel, self.below, self.row, self.download, self.link]
+        self.outputs = [
+            *tab.flags.values(),
+            self.panel,
+            self.below,
+            self.row,
+            self.card,
+            self.download,
+            self.link,
+        ]
 
     def connect(self, told, asking, loading) -> None:
         """What happens on each event; `asking` and `loading` are the events after which there is something new."""
         quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-        state, notice = self.tab.state, self.tab.notice
-        asking.then(self.prepare_download, state, self.download, api_name="download", **quick)
-        loading.then(self.prepare_download, state, self.download, api_name="download_record", **quick)
+        state, notice, files = self.tab.state, self.tab.notice, [self.download, self.card]
+        asking.then(self.prepare_download, state, files, api_name="download", **quick)
+        loading.then(self.prepare_download, state, files, api_name="download_record", **quick)
+        for event, name in (
+            (self.tab.parts[0].voted, "download_voted"),
+            (self.tab.parts[0].revealed, "download_revealed"),
+        ):
+            event.then(self.prepare_download, state, files, api_name=name, **quick)
         self.keep.click(told(self.keep_it), state, [state, self.link, notice], api_name="keep", **quick)
         opened = [self.flagging, self.panel, self.title, self.reasons, self.note, notice]
         for side, opener in (("A", self.open_a), ("B", self.open_b)):
@@ -84,21 +101,30 @@ class Keep:
             self.row: gr.update(visible=over),
             self.link: render.share(shown.run) if shown.run else "",
             self.panel: gr.update(visible=False),
+            self.card: gr.update(visible=False),
             self.download: gr.update(visible=False),
             **{self.tab.flags[side]: gr.update(visible=over and side in shown.answers) for side in SIDES},
         }
 
     def prepare_download(self, shown: Shown | None):
-        if shown is None or not any(shown.layers.values()):
-            return gr.update(visible=False)
+        """The files behind the two buttons: the picture with its boxes, and the card to share."""
+        hidden = gr.update(visible=False)
+        update = {self.download: hidden, self.card: hidden}
+        if shown is None or not shown.asked or shown.blind:
+            return update
         try:
             image = open_picture(shown.path).image
             image.thumbnail((4096, 4096))
-            drawn = render.draw(image, shown.layers)
-            path = save_pil_to_cache(drawn, self.download.GRADIO_CACHE, name="tinyrs-boxes", format="png")
+            if any(shown.layers.values()):
+                drawn = render.draw(image, shown.layers)
+                update[self.download] = self._file(drawn, "tinyrs-boxes")
+            update[self.card] = self._file(share_card(image, shown), "tinyrs-comparison")
         except Exception as error:
-            log.error("The picture with boxes could not be drawn.", exc_info=error)
-            return gr.update(visible=False)
+            log.error("The pictures to download could not be drawn.", exc_info=error)
+        return update
+
+    def _file(self, image, name: str) -> dict:
+        path = save_pil_to_cache(image, self.download.GRADIO_CACHE, name=name, format="png")
         return gr.update(value=path, visible=True)
 
     def keep_it(self, shown: Shown | None, request: gr.Request):

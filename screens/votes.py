@@ -48,7 +48,7 @@ class Votes:
         """A choice is a vote at once; another choice replaces it."""
         quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
         tab = self.tab
-        self.answer.input(
+        self.voted = self.answer.input(
             told(self.vote_answer), [tab.state, self.answer], tab.outputs, api_name="vote_answer", **quick
         )
         self.reasoning.input(
@@ -58,7 +58,7 @@ class Votes:
             api_name="vote_reasoning",
             **quick,
         )
-        self.reveal.click(told(self.show), tab.state, tab.outputs, api_name="reveal", **quick)
+        self.revealed = self.reveal.click(told(self.show), tab.state, tab.outputs, api_name="reveal", **quick)
 
     def before(self) -> dict:
         return {self.panel: gr.update(visible=False)}
