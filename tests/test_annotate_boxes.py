@@ -121,3 +121,67 @@ def test_a_finger_moves_a_box_on_a_phone(browser, tmp_path):
         touch("touchEnd")
         assert svg.bounding_box()["width"] > 1.5 * frame["width"]
         assert not visitor.errors
+
+
+def test_what_is_drawn_is_kept_to_the_unit_on_4000_by_3000_pixels_zoomed_and_panned(browser):
+    """Where the pointer was, in 0..1000 of the picture, is what the saved caption says, to within one unit."""
+    demo = page()
+    store = demo.page.store
+    (caption,) = captions(store, 1, width=4000, height=3000)
+    with served(demo) as url, opened(browser, url) as visitor:
+        mouse, answer = visitor.page.mouse, visitor["#edit-answer textarea"]
+        svg = visitor["#annotate-viewer svg.boxes"]
+        stage = visitor["#annotate-viewer .stage"]
+        stage.scroll_into_view_if_needed()
+
+        def drag(start, end):
+            """Between two points of the stage, in shares of it; the same points in units of the picture."""
+            frame, whole = stage.bounding_box(), svg.bounding_box()
+            # Whole pixels of the screen, as a hand has them.
+            points = [
+                (round(frame["x"] + x * frame["width"]), round(frame["y"] + y * frame["height"]))
+                for x, y in (start, end)
+            ]
+            mouse.move(*points[0])
+            mouse.down()
+            mouse.move(*points[1], steps=4)
+            mouse.up()
+            sides = (("x", "width"), ("y", "height"))
+            return [
+                1000 * (point[i] - whole[side]) / whole[length]
+                for point in points
+                for i, (side, length) in enumerate(sides)
+            ]
+
+        def kept(wanted, text):
+            expect(answer).not_to_have_value(text)
+            (box,) = json.loads(answer.input_value())
+            assert box == pytest.approx(wanted, abs=1)
+            return answer.input_value()
+
+        answer.fill("")
+        expect(drawn_box(visitor)).to_have_count(0)
+        visitor["[data-tool=draw]"].click()
+        text = kept(drag((0.2, 0.3), (0.52, 0.71)), "")
+        for _ in range(3):  # 1.5 ** 3, around the middle, and panned by a quarter
+            visitor["[data-tool=in]"].click()
+        drag((0.02, 0.02), (0.27, 0.27))
+        answer.fill("")
+        expect(drawn_box(visitor)).to_have_count(0)
+        visitor["[data-tool=draw]"].click()
+        text = kept(drag((0.31, 0.33), (0.74, 0.61)), "")
+        # By keys, a unit is a unit at any zoom.
+        x1, y1, x2, y2 = json.loads(text)[0]
+        drawn_box(visitor).focus()
+        for key in ("ArrowRight", "Alt+ArrowDown", "Shift+ArrowDown"):
+            visitor.page.keyboard.press(key)
+        wanted = [x1 + 1, y1 + 10, x2 + 1, y2 + 11]
+        expect(answer).to_have_value(json.dumps([wanted], separators=(",", ":")))
+        visitor["#save"].click()
+        expect(visitor["#annotate-notice"]).to_contain_text("Saved")
+        saved = store.history(caption)[-1]
+        assert [box.corners() for box in saved["boxes"]] == [wanted]
+        visitor.open()  # and so it is drawn again
+        visitor.annotate("Ada")
+        expect(drawn_box(visitor)).to_have_attribute("aria-label", f"Answer: {', '.join(map(str, wanted))}")
+        assert not visitor.errors

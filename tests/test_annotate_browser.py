@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from annotate import marks
+from annotate.rows import insert
 from tests.desk import REASONED, captions, opened, state, verdicts
 from tests.pages import page, served
 from tests.visitor import CONTRAST, NAMELESS, SIZES, Visitor
@@ -219,3 +220,40 @@ def test_a_second_person_reviews_by_keyboard_and_sees_the_numbers(browser, tmp_p
         visitor.shoot(tmp_path, f"agreement-{size}-{scheme}")
         assert visitor.fits() and visitor.page.evaluate(CONTRAST) == []
         assert not visitor.errors
+
+
+def test_two_people_at_one_caption_lose_nothing(browser, tmp_path):
+    """Ada's lease ran out while she was thinking, and Bob got her caption: whoever saves last sees the other's text."""
+    demo = page()
+    store = demo.page.store
+    (caption,) = captions(store, 1)
+    with served(demo) as url, opened(browser, url, "Ada") as ada:
+        with store.write() as db:
+            row = next(db.query("SELECT * FROM leases ORDER BY id DESC LIMIT 1"))
+            row |= {"id": row["id"] + 1, "until": store.now(-1)}
+            insert(db, "leases", row)
+        with opened(browser, url, "Bob") as bob:
+            bob["#edit-answer textarea"].fill("[[100,330,400,431]]")
+            expect(bob["#check"]).to_contain_text("Well-formed")
+            bob.page.keyboard.press("Control+Enter")
+            expect(bob["#annotate-notice"]).to_contain_text("Saved")
+        ada["#edit-reasoning textarea"].fill("A white hull lies on the water.")
+        ada["#edit-answer textarea"].fill("[[101,331,401,432]]")
+        expect(ada["#check"]).to_contain_text("Well-formed")
+        ada.page.keyboard.press("Control+Enter")
+        shown = ada["#conflict .conflict"]
+        expect(shown).to_contain_text("Bob")
+        expect(shown).to_contain_text("[[100,330,400,431]]")
+        ada.shoot(tmp_path, "conflict")
+        assert [row["author"] for row in store.history(caption)] == ["import:test", "Bob"]
+        # Her own text is still in the fields, and saving again puts it on top of his.
+        expect(ada["#edit-answer textarea"]).to_have_value("[[101,331,401,432]]")
+        ada.page.keyboard.press("Control+Enter")
+        expect(ada["#annotate-notice"]).to_contain_text("Saved")
+        history = store.history(caption)
+        assert [(row["author"], row["answer"]) for row in history[1:]] == [
+            ("Bob", "[[100,330,400,431]]"),
+            ("Ada", "[[101,331,401,432]]"),
+        ]
+        assert history[2]["parent"] == history[1]["id"]
+        assert not ada.errors and not bob.errors
