@@ -28,8 +28,10 @@ from annotate.people import People, here
 from annotate.screens import annotate_tab
 from annotate.screens_review import review_tab
 from annotate.store import Store
+from screens.about import about_tab, tour
 from screens.api import endpoints
 from screens.compare import Compare
+from screens.many import Many
 from screens.page import SENTENCES, Page, default_open, on_space
 from screens.results import results_tab
 from screens.saved import saved_line
@@ -67,9 +69,12 @@ def build(
             "one answers, one reasons first.</p></header>"
         )
         saved_line(demo, keeper, wiped=on_space())
+        tour()
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Compare", id="compare"):
-                Compare(demo, page)
+                compared = Compare(demo, page)
+            with gr.Tab("Ask many", id="many"):
+                Many(demo, page, compared.state)
             with gr.Tab("Scene", id="scene"):
                 scene_tab(demo, page)
             with gr.Tab("Annotate", id="annotate") as tab:
@@ -78,6 +83,8 @@ def build(
                 review_tab(demo, store, tab, people=people)
             with gr.Tab("Results", id="results-tab") as tab:
                 results_tab(page, tab)
+            with gr.Tab("About", id="about-tab") as tab:
+                about_tab(page, tab)
         endpoints(page)
     demo.page = page
     demo.queue(max_size=config.queue_size, default_concurrency_limit=8, api_open=False)

@@ -70,8 +70,8 @@ class Compare:
             elem_id="examples",
         )
         gr.HTML(
-            '<p class="fine">Uploads are deleted after a day. A comparison and its picture are stored only when you flag an '
-            "answer or press “Keep and share”.</p>"
+            '<p class="fine">Uploads are deleted after a day. A comparison and its picture are stored only when you flag '
+            "an answer, vote, or press “Keep and share link”.</p>"
         )
 
     def _draw_question(self) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 import app
 from annotate import queue
-from screens.page import FAILED
 from screens.api import NAMES
+from screens.page import FAILED
 from tests.fake import FakeEngine
 from tests.pages import (
     ASKED,

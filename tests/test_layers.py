@@ -28,6 +28,8 @@ TIERS = {
     "tinyrs.shown": 4,
     "tinyrs.suggestions": 3,
     "tinyrs.helped": 5,
+    "tinyrs.many": 5,
+    "tinyrs.sharecard": 5,
     "tinyrs.chat": 3,
     "tinyrs.serve": 4,
     "tinyrs.deploy": 3,

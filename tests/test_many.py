@@ -1,0 +1,176 @@
+"""tinyrs/many.py and the Ask many tab: many pictures, many questions, one table and one file."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.pages import (
+    SHORT,
+    THOUGHT,
+    Hands,
+    close_pages,
+    engines,
+    harbour,
+    page,
+    picture_bytes,
+    picture_file,
+)
+from tinyrs.image import BadImage
+from tinyrs.many import MOST, Source, TooMuch, sources
+
+
+@pytest.fixture(autouse=True)
+def _pages_are_closed():
+    yield
+    close_pages()
+
+
+def zipped(path: Path, **entries: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return path
+
+
+def run(hands: Hands, files, text: str, models=("quick", "thinker")) -> list[dict]:
+    event = hands.event("ask_many")
+    files = files and [str(file) for file in files]
+    asking = event.fn(files, text, list(models), hands.shown, hands.request)
+    return [hands.read("ask_many", update) for update in asking]
+
+
+def lines(seen: dict) -> list[dict]:
+    return [json.loads(line) for line in Path(seen["many-download"]["value"]).read_text().splitlines()]
+
+
+# Pictures out of files and zips
+
+
+def test_files_and_the_pictures_of_a_zip_come_in_order_and_the_rest_of_it_is_passed_over(tmp_path):
+    data = picture_bytes()
+    packed = zipped(
+        tmp_path / "all.zip",
+        **{"a/one.png": data, "notes.txt": b"x", "__MACOSX/a/._one.png": data, ".hidden.png": data, "two.PNG": data, "d/": b""},
+    )  # fmt: skip
+    found = sources([picture_file(tmp_path), packed])
+    assert [source.name for source in found] == ["harbour.png", "one.png", "two.PNG"]
+    assert all(source.open().image.size == harbour().size for source in found)
+    assert not list(tmp_path.glob("**/one.png")), "nothing of a zip is written to the disk"
+
+
+@pytest.mark.parametrize("name", ["../../evil.png", "/etc/evil.png", "a/../../evil.png", "C:\\evil.png"])
+def test_a_name_in_a_zip_is_only_a_name(tmp_path, name):
+    (source,) = sources([zipped(tmp_path / "a.zip", **{name: picture_bytes()})])
+    assert source.open().image.size == harbour().size and "/" not in source.name
+
+
+def test_what_is_no_zip_holds_nothing_or_holds_too_much_is_told_in_one_sentence(tmp_path):
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"PK\x03\x04 and nothing more")
+    many = zipped(tmp_path / "many.zip", **{f"{i}.png": b"" for i in range(MOST + 1)})
+    for paths, said in (
+        ([broken], "not a zip file"),
+        ([zipped(tmp_path / "e.zip")], "no picture"),
+        ([], "no picture"),
+        ([many], "At most"),
+    ):
+        with pytest.raises(TooMuch, match=said):
+            sources(paths)
+
+
+def test_an_entry_that_unpacks_to_more_than_an_upload_may_be_is_refused_while_it_is_read(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TINYRS_MAX_BYTES", str(2**20))
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.png", b"\0" * (64 * 2**20))
+    assert path.stat().st_size < 2**18
+    with pytest.raises(BadImage, match="larger than 1 MiB"):
+        Source(path, "bomb.png").open()
+
+
+# On the page
+
+
+def test_every_question_about_every_picture_is_answered_shown_and_downloaded(tmp_path):
+    hands = Hands(page(engines(a=(SHORT,) * 4, b=(THOUGHT,) * 4)))
+    files = [picture_file(tmp_path), picture_file(tmp_path, "second.png")]
+    seen = run(hands, files, "Find the ship.\n\n  Is it long?  ")
+    assert [update["many-progress"].split("</progress>")[1] for update in seen[:2]] == [
+        " Asked: 0 of 4.</p>", " Asked: 1 of 4.</p>",
+    ]  # fmt: skip
+    last = {key: value for update in seen for key, value in update.items()}
+    assert last["many-table"]["headers"] == ["Picture", "Question", "A: quick", "B: thinker"]
+    assert [row[:2] for row in last["many-table"]["value"]] == [
+        ["harbour.png", "Find the ship."], ["harbour.png", "Is it long?"],
+        ["second.png", "Find the ship."], ["second.png", "Is it long?"],
+    ]  # fmt: skip
+    assert (
+        last["many-ask"]["visible"]
+        and not last["many-stop"]["visible"]
+        and "Done: 4 of 4" in last["many-progress"]
+    )
+    written = lines(last)
+    assert len(written) == 4 and written[0]["answers"]["B"]["boxes"] == [[140, 320, 400, 600]]
+    assert written[3]["picture"]["name"] == "second.png" and written[3]["question"]["text"] == "Is it long?"
+    stats = hands.demo.page.store.stats()
+    assert stats["runs"] == 0 and stats["pictures"] == 0 and not hands.demo.page.busy("one many")
+
+
+def test_a_picture_that_cannot_be_read_has_its_sentence_in_the_table_and_the_others_go_on(tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_text("<svg onload=alert(1)>")
+    hands = Hands(page(engines(a=("port",), b=(THOUGHT,))))
+    last = run(hands, [bad, picture_file(tmp_path)], "What is it?")[-1]
+    first, second = lines(last)
+    assert "answers" not in first and first["error"] and second["answers"]["A"]["answer"] == "port"
+
+
+def test_without_files_the_picture_of_the_compare_tab_is_asked_about(tmp_path):
+    hands = Hands(page(engines(a=("port", "yes"))))
+    assert "Choose pictures first" in run(hands, None, "What?")[-1]["many-progress"]
+    hands.upload(picture_file(tmp_path))
+    last = run(hands, None, "What is it?\nIs it?", ["quick"])[-1]
+    assert [line["answers"]["A"]["answer"] for line in lines(last)] == ["port", "yes"]
+    assert all(list(line["answers"]) == ["A"] for line in lines(last))
+
+
+def test_stop_keeps_what_was_answered_and_the_next_go_works(tmp_path):
+    never = threading.Event()
+    hands = Hands(page(engines(a=("port", ["It ", never], "yes"))))
+    asking = hands.event("ask_many").fn(
+        [str(picture_file(tmp_path))], "What?\nWhere?\nWhy?", ["quick"], None, hands.request
+    )
+    seen = []
+    for update in asking:
+        seen.append(hands.read("ask_many", update))
+        if "1 of 3" in seen[-1]["many-progress"]:
+            hands.call("stop_many")
+    assert "Stopped: 1 of 3" in seen[-1]["many-progress"] and len(lines(seen[-1])) == 1
+    assert not hands.demo.page.busy("one many")
+    assert "Done: 1 of 1" in run(hands, [tmp_path / "harbour.png"], "Why?", ["quick"])[-1]["many-progress"]
+
+
+@pytest.mark.parametrize(
+    ("text", "models", "said"),
+    [
+        ("  \n ", ["quick"], "at least one question"),
+        ("What?", [], "one model or two"),
+        ("What?", ["quick", "thinker", "quick"], "one model or two"),
+        ("What?", ["/etc/passwd"], "not on offer"),
+        ("x" * 4001, ["quick"], "4,001 characters"),
+        ("What?\n" * (MOST + 1), ["quick"], "at most 200"),
+    ],
+)
+def test_what_cannot_be_asked_gets_one_sentence_and_no_model_is_asked(tmp_path, text, models, said):
+    made = engines()
+    hands = Hands(page(made))
+    seen = run(hands, [picture_file(tmp_path)], text, models)
+    assert said in seen[-1]["many-progress"] and seen[-1]["many-ask"]["visible"]
+    assert not made["quick"].asked and not hands.demo.page.busy("one many")
