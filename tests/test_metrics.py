@@ -276,6 +276,35 @@ class TestGrounding:
         assert got.reference == (None if dialect in ("tinyrs", "vhm") else 0.0)
 
 
+@pytest.mark.parametrize(
+    "dialect, said, reference",
+    [
+        # the true box, in forms that we read and its pattern for that model does not
+        ("tinyrs", "[200,300,600,700]", None),
+        ("tinyrs", "[[200.0,300,600,700]]", None),
+        ("tinyrs", "[[200 300 600 700]]", 1.0),
+        ("qwen2-vl", "(200, 300), (600, 700)", 0.0),
+        ("qwen2-vl", "[[200,300,600,700]]", 0.0),
+        ("qwen2-vl", "(200.4,300),(600,700)", 1.0),
+        ("qwen2-vl-think", "(200,300),(600,700)", 1.0),
+        ("qwen2-vl-think", "<think> [1,2,3,4] </think> <answer> [200, 300, 600, 700] </answer>", 1.0),
+        ("geochat", "{<20><30><60><70>}", 0.0),  # without a turn
+        ("geochat", "{<20><30><60><70>|<-5>}", 0.0),
+        ("geochat", "{<20><30><60><70>|<45>}", 1.0),  # the turn is not looked at
+        ("lhrs", "[0.2,0.3,0.6,0.7]", 0.0),
+        ("lhrs", "<bbox>[0.2, 0.3, 0.6, 0.7]</bbox>", 0.0),
+        # and only the first box counts
+        ("tinyrs", "[[200,300,600,700]] [[1,2,3,4]]", 1.0),
+        ("tinyrs", "[[1,2,3,4]] [[200,300,600,700]]", 0.0),
+        ("lhrs", "<bbox>[0.2,0.3,0.6,0.7]</bbox><bbox>[0,0,1,1]</bbox>", 1.0),
+        # both axes reversed overlaps nothing
+        ("tinyrs", "[[600,700,200,300]]", 0.0),
+    ],
+)
+def test_the_released_evaluation_reads_each_model_by_a_pattern_of_its_own(dialect, said, reference):
+    assert ground(dialect, said).reference == reference
+
+
 def test_one_right_and_four_unreadable_is_20_percent_and_100_in_the_released_evaluation():
     said = ["[[200,300,600,700]]", "none", "", "[[1,2,3]]", "x"]
     summary = summarise(ground("tinyrs", text) for text in said)

@@ -89,6 +89,28 @@ def test_crafted_answers_have_known_scores(scored, kind, query, true, said, stri
     assert numbers["reference_n"] == (0 if dropped else 3)
 
 
+@pytest.mark.parametrize(
+    "said, truncated",
+    [
+        (LONG, True),
+        ("<reasoning> Ships. </reasoning> <answer> por", True),
+        ("<reasoning> Ships. </reasoning> <answer> port </answer>", False),
+        ("<reasoning> Ships. </reasoning>", False),  # it stopped by itself
+        ("port", False),
+    ],
+)
+def test_a_program_that_does_not_say_what_was_cut_off_shows_it_in_the_text(scored, said, truncated):
+    assert scored("cls", [("port", said)], CLASSIFY)["truncated"] == truncated
+    assert scored("cls", [("port", said)], CLASSIFY, truncated=False)["truncated"] == 0
+    assert scored("cls", [("port", said)], CLASSIFY, "--thinking", "no")["truncated"] == 0  # there it is text
+
+
+def test_numbers_and_null_of_another_program_are_texts(scored):
+    pairs = [(3, 3), (3, "3"), (3, None), (1.5, 15), ("1.5", 1.5)]
+    numbers = scored("vqa", pairs, "{VQA} How many ships are there?")
+    assert (numbers["n"], numbers["strict"], numbers["parsed"]) == (5, 0.6, 0.8)
+
+
 def test_one_right_and_four_unreadable_boxes_are_20_percent_and_not_100(scored):
     pairs = [(TRUTH, said) for said in ("[[100,100,500,500]]", "", "no", "[[1,2,3]]", "[[9,9,1,1]]")]
     numbers = scored("grounding", pairs, "{VG} the ship", size=[600, 800])

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from tinyrs.example import BOX_SCALE, Answer, Box, Example, Task
 from tinyrs.parse import count_boxes, format_boxes
-from tinyrs.prompt import is_choice
+from tinyrs.prompt import dialect_of, is_choice
 
 IOU_RIGHT = 0.5
 """A box is right from this IoU on (the paper's P@0.5)."""
@@ -262,22 +262,31 @@ def _reference_choice(raw: str, truth: str) -> float:
     return float(pred in truth.replace(" ", "").replace(".", "").lower())
 
 
-_REFERENCE_BOX = re.compile(
-    r"\[\[(\d{1,20})[,\s]{1,20}(\d{1,20})[,\s]{1,20}(\d{1,20})[,\s]{1,20}(\d{1,20})\]\]"
-)
+_REFERENCE_SQUARE = re.compile(r"\[\[(\d{1,20})[,\s]{1,20}(\d{1,20})[,\s]{1,20}(\d{1,20})[,\s]{1,20}(\d{1,20})\]\]")
+_DECIMAL = r"(\d{1,20}(?:\.\d{1,20})?)"
+_REFERENCE_PAREN = re.compile(rf"\({_DECIMAL},{_DECIMAL}\),\({_DECIMAL},{_DECIMAL}\)")
+_REFERENCE_THINK = re.compile(rf"\[{_DECIMAL},\s{{0,20}}{_DECIMAL},\s{{0,20}}{_DECIMAL},\s{{0,20}}{_DECIMAL}\]")
+_REFERENCE_ANGLE = re.compile(rf"{{<{_DECIMAL}><{_DECIMAL}><{_DECIMAL}><{_DECIMAL}>\|<\d{{1,20}}>}}")
+_REFERENCE_BBOX = re.compile(rf"<bbox>\[{_DECIMAL},{_DECIMAL},{_DECIMAL},{_DECIMAL}\]</bbox>")
+_REFERENCE_BOXES = {
+    "tinyrs": (_REFERENCE_SQUARE,),
+    "vhm": (_REFERENCE_SQUARE,),
+    "qwen2-vl": (_REFERENCE_PAREN,),
+    "qwen2-vl-think": (_REFERENCE_PAREN, _REFERENCE_THINK),
+    "geochat": (_REFERENCE_ANGLE,),
+    "skysensegpt": (_REFERENCE_ANGLE,),
+    "lhrs": (_REFERENCE_BBOX,),
+}
+"""What is a box there, by dialect: the first pattern that finds any. Fullness of form counts: no blanks, no signs."""
 
 
 def _reference_boxes(example: Example, answer: Answer, dialect: str) -> float | None:
-    """P@0.5 there: only the first boxes are paired, extra ones ignored; TinyRS needs `[[integers]]`."""
-    if dialect in ("tinyrs", "vhm"):
-        rows = _REFERENCE_BOX.findall(_reference_tags(answer.raw)[:_READ])
-        boxes = [Box(*map(float, row)) for row in rows]
-        if not boxes:
-            return None
-    else:
-        boxes = list(answer.boxes)
-        if not boxes:
-            return 0.0
+    """P@0.5 there: each dialect's own pattern; only the first boxes are paired, extra ones ignored."""
+    text, unit = _reference_tags(answer.raw)[:_READ], BOX_SCALE / dialect_of(dialect).box_scale
+    rows = next((rows for each in _REFERENCE_BOXES[dialect] if (rows := each.findall(text))), [])
+    boxes = [Box(*(unit * float(number) for number in row)) for row in rows]
+    if not boxes:
+        return None if dialect in ("tinyrs", "vhm") else 0.0
     hits = [iou(found, true) >= IOU_RIGHT for found, true in zip(boxes, example.boxes)]
     return sum(hits) / len(hits)
 

@@ -228,6 +228,8 @@ def _score_command(argv: Sequence[str]) -> int:
     parser.add_argument("--model", default="", help="the name to write into scores.json")
     args = parser.parse_args(argv)
     lines = load_json(args.answers)
+    if isinstance(lines, list):
+        lines = [_as_texts(line) if isinstance(line, dict) else line for line in lines]
     scale = scale_of(args.box_scale)
     if scale is None:
         scale = layout_scale(args.answers, lines)
@@ -263,6 +265,16 @@ def _score_command(argv: Sequence[str]) -> int:
     about = {"benchmark": args.answers.stem, "model": args.model, "kind": args.kind}
     _write(args.out, about | {"thinking": thinking, "rows": len(examples)} | numbers)
     return 0
+
+
+def _as_texts(line: dict) -> dict:
+    """`line` with numbers written out, as other programs leave them, and null for what is empty: it counts as wrong."""
+    told = {name: line[name] for name in ("answer", "pred") if name in line}
+    return line | {
+        name: "" if value is None else str(value)
+        for name, value in told.items()
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    }
 
 
 def _common(parser: argparse.ArgumentParser, needed: bool = True) -> None:

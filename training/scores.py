@@ -26,6 +26,7 @@ from tinyrs.benchmarks import LHRS_TYPES
 from tinyrs.example import Answer, Example
 from tinyrs.metrics import Score, equal, majority, score, summarise
 from tinyrs.parse import parse
+from tinyrs.prompt import dialect_of
 
 SMALL, MEDIUM = 32**2, 96**2
 """Largest pixel areas of a small and of a medium box (COCO's, and DIOR-RSVG's in the paper)."""
@@ -40,17 +41,26 @@ def answers(
     thinking: bool | None = None,
     box_scale: float | None = None,
 ) -> list[Answer]:
-    """The texts of `lines` taken apart; the model's boxes run to `box_scale` (None: its dialect's)."""
+    """The texts of `lines` taken apart; the model's boxes run to `box_scale` (None: its dialect's).
+
+    A line that does not say whether its text was cut off was, if it ends in a reasoning or an answer that it opened.
+    """
     return [
         parse(
             line["pred"],
             dialect=dialect,
             thinking=thinking,
-            truncated=bool(line.get("truncated")),
+            truncated=bool(line.get("truncated", thinking is not False and _ends_open(line["pred"], dialect))),
             box_scale=box_scale,
         )
         for line in lines
     ]
+
+
+def _ends_open(text: str, dialect: str) -> bool:
+    """Does `text` open its reasoning or its answer without closing it?"""
+    tags = (dialect_of(dialect).thought, "answer")
+    return any(text.rfind(f"<{tag}>") > text.rfind(f"</{tag}>") for tag in tags)
 
 
 def table(examples: Sequence[Example], given: Sequence[Answer], kind: str, dialect: str = "tinyrs") -> dict:
