@@ -15,6 +15,7 @@ from tinyrs.engine import (
     Job,
     Options,
     Reply,
+    capped,
     conversation,
     ending,
     failure,
@@ -104,11 +105,28 @@ def test_a_peer_without_a_server_says_how_to_reach_it(name):
 
 @pytest.mark.parametrize(
     "options",
-    [{"max_new_tokens": 0}, {"max_new_tokens": -5}, {"temperature": -1.0}, {"temperature": float("nan")}],
+    [
+        {"max_new_tokens": 0},
+        {"max_new_tokens": -5},
+        {"temperature": -1.0},
+        {"temperature": float("nan")},
+        {"max_pixels": 0},
+    ],
 )
 def test_options_that_mean_nothing_are_refused(options):
     with pytest.raises(ValueError):
         Options(**options)
+
+
+@pytest.mark.parametrize(("allowed", "left"), [(None, 9000), (9001, 9000), (8000, 8000), (100, 100)])
+def test_a_pixel_budget_only_ever_gets_smaller(allowed, left):
+    spec = ModelSpec("m", "m", min_pixels=100, max_pixels=9000)
+    assert capped(spec, Options(max_pixels=allowed)) == replace(spec, max_pixels=left)
+
+
+def test_fewer_pixels_than_a_model_can_take_are_refused_in_a_sentence():
+    with pytest.raises(EngineFailure, match="^m needs at least 2,000 pixels of a picture; 1,999 were allowed.$"):
+        capped(ModelSpec("m", "m", min_pixels=2000), Options(max_pixels=1999))
 
 
 # --- jobs -------------------------------------------------------------------------------------------------

@@ -229,6 +229,31 @@ def test_the_system_prompt_and_the_pixel_budget_are_part_of_the_key(engine, pict
     assert len(engine.prefixes) == 3
 
 
+def test_an_options_pixel_budget_is_part_of_the_key_and_a_refusal_lets_go_of_nothing(engine, picture):
+    large = picture.resize((640, 480))
+    full, few = ask(engine, large, QUESTIONS[0]), replace(SHORT, max_pixels=16 * 28 * 28)
+    capped = ask(engine, large, QUESTIONS[0], few)
+    with pytest.raises(EngineFailure, match="needs at least"):
+        ask(engine, large, QUESTIONS[0], replace(SHORT, max_pixels=engine.spec.min_pixels - 1))
+    assert len(engine.prefixes) == 2
+    assert ask(engine, large, QUESTIONS[0]) == full and cold(engine, large, QUESTIONS[0], few) == capped
+    assert engine.batch([(large, QUESTIONS[0])] * 2, few)[1].text == capped[0]
+    assert ask(engine, large, QUESTIONS[0], replace(SHORT, max_pixels=10**9)) == full
+    assert len(engine.prefixes) == 2
+    engine.spec = replace(engine.spec, max_pixels=16 * 28 * 28)
+    assert ask(engine, large, QUESTIONS[0]) == capped  # the same picture as the model sees it
+
+
+def test_a_reply_says_whether_the_picture_was_known(engine, picture):
+    first, second = (list(engine.stream(picture, question, SHORT))[-1] for question in QUESTIONS[:2])
+    assert (first.kept, second.kept) == (False, True)
+    with plain(engine):
+        assert not list(engine.stream(picture, QUESTIONS[0], SHORT))[-1].kept
+    other = picture.rotate(90)
+    replies = engine.batch([(other, QUESTIONS[0]), (picture, QUESTIONS[0]), (other, QUESTIONS[0])], SHORT)
+    assert [reply.kept for reply in replies] == [False, True, True]
+
+
 def test_sampling_is_the_same_kept_or_not(engine, picture):
     hot = Options(max_new_tokens=12, temperature=1.0, seed=5)
     assert len({ask(engine, picture, QUESTIONS[0], hot) for _ in range(3)}) == 1

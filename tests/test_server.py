@@ -79,6 +79,17 @@ def test_what_is_sent_is_the_picture_before_the_question(picture):
     assert sent.size == picture.size and sent.tobytes() == picture.tobytes()
 
 
+def test_a_pixel_budget_is_kept_and_one_that_is_too_small_is_a_sentence():
+    with loopback(says("ok")) as server:
+        engine = connect(server)
+        ask(engine, Image.new("RGB", (400, 400)), Options(max_pixels=10 * 28 * 28))
+        with pytest.raises(EngineFailure, match="needs at least 3,136 pixels"):
+            ask(engine, Image.new("RGB", (400, 400)), Options(max_pixels=3135))
+    (body,) = (body for _, body in server.requests)
+    url = body["messages"][1]["content"][0]["image_url"]["url"]
+    assert Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size == (84, 84)
+
+
 def test_the_declared_budget_and_no_stop_are_sent_by_default(picture):
     with loopback(says("ok")) as server:
         ask(connect(server, "?max_new_tokens=77"), picture)

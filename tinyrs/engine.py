@@ -15,7 +15,7 @@ import os
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from tinyrs.example import Question
@@ -38,6 +38,8 @@ class Options:
     temperature     0 is greedy: the same question gets the same answer
     seed            where temperature is above 0, the same seed gets the same answer
     stop            the answer ends before any of these strings
+    max_pixels      the picture is resized to at most this area, in pixels: fewer are answered sooner. None, and
+                    anything above it, is the model's own budget
 
     ValueError where a number makes no sense.
     """
@@ -46,12 +48,15 @@ class Options:
     temperature: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise ValueError(f"An answer of {self.max_new_tokens} tokens is none.")
         if not 0 <= self.temperature < float("inf"):
             raise ValueError(f"A temperature is 0 or above, not {self.temperature}.")
+        if self.max_pixels is not None and self.max_pixels < 1:
+            raise ValueError(f"A picture of {self.max_pixels} pixels is none.")
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class Reply:
     finished     the model is done: it ended its answer, or `truncated` it. A stream that was cancelled ends
                  with a reply that is not finished
     truncated    the answer was cut off at max_new_tokens
+    kept         the picture had been read for an earlier question, so that only this question was
     """
 
     text: str
@@ -73,6 +79,7 @@ class Reply:
     seconds: float = 0.0
     finished: bool = False
     truncated: bool = False
+    kept: bool = False
 
 
 class EngineFailure(RuntimeError):
@@ -139,6 +146,17 @@ def close_engines() -> None:
         _engines.clear()
     for engine in engines:
         engine.close()
+
+
+def capped(spec: ModelSpec, options: Options) -> ModelSpec:
+    """`spec` with the pixel budget that `options` leave of it. Raises `EngineFailure` where that is too small."""
+    if options.max_pixels is None or options.max_pixels >= spec.max_pixels:
+        return spec
+    if options.max_pixels < spec.min_pixels:
+        raise EngineFailure(
+            f"{spec.name} needs at least {spec.min_pixels:,} pixels of a picture; {options.max_pixels:,} were allowed."
+        )
+    return replace(spec, max_pixels=options.max_pixels)
 
 
 def conversation(spec: ModelSpec, question: Question) -> list[dict]:

@@ -31,7 +31,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from tinyrs.config import Config
-from tinyrs.engine import EngineFailure, EngineUnavailable, Job, Options, Reply, conversation, failure
+from tinyrs.engine import EngineFailure, EngineUnavailable, Job, Options, Reply, capped, conversation, failure
 from tinyrs.example import Question
 from tinyrs.models import ModelSpec
 from tinyrs.prefix import Prefixes, key_of
@@ -127,7 +127,7 @@ class LocalEngine:
         self, pairs: Sequence[tuple[Image.Image, Question]], options: Options = Options()
     ) -> list[Reply]:
         replies: list[Reply] = [None] * len(pairs)
-        for rows in self._batches(pairs):
+        for rows in self._batches(pairs, capped(self.spec, options)):
             found = self._answer([pairs[row] for row in rows], options, threading.Event())
             for row, reply in zip(rows, found, strict=True):
                 replies[row] = reply
@@ -150,14 +150,14 @@ class LocalEngine:
         publish: Callable[[Reply], None] | None = None,
     ) -> list[Reply]:
         """The replies to `pairs`; on the way, the first row's to `publish`. Raises `EngineFailure`."""
-        error = None
+        spec, error = capped(self.spec, options), None
         with self._lock:
             rows = [
                 Row(self.processor.tokenizer, self.spec, options, self._ends, time.perf_counter())
                 for _ in pairs
             ]
             try:
-                self._generate(pairs, options, rows, stop, publish)
+                self._generate(pairs, spec, options, rows, stop, publish)
             except EngineFailure as e:
                 error = e
             except (MemoryError, torch.OutOfMemoryError) as e:
@@ -175,7 +175,7 @@ class LocalEngine:
             raise error
         return [row.reply() for row in rows]
 
-    def _generate(self, pairs, options: Options, rows: list[Row], stop: threading.Event, publish) -> None:
+    def _generate(self, pairs, spec, options: Options, rows: list[Row], stop: threading.Event, publish) -> None:
         if stop.is_set():
             return
         if self.model is None:
@@ -190,7 +190,10 @@ class LocalEngine:
         with torch.inference_mode():
             # A GPU reads many pictures sooner at once than one after the other; a CPU does not.
             apart = self.two_steps and (len(pairs) == 1 or self.device == "cpu")
-            inputs = self._after_pictures(pairs) if apart else self._inputs(pairs).to(self.device)
+            if apart:
+                inputs = self._after_pictures(pairs, rows, spec)
+            else:
+                inputs = self._inputs(pairs, spec).to(self.device)
             if stop.is_set():
                 return
             progress = _Progress(rows, inputs["input_ids"].shape[1], stop, publish)
@@ -198,7 +201,9 @@ class LocalEngine:
                 **inputs, generation_config=config, stopping_criteria=[progress], logits_processor=sampler
             )
 
-    def _after_pictures(self, pairs: Sequence[tuple[Image.Image, Question]]) -> dict:
+    def _after_pictures(
+        self, pairs: Sequence[tuple[Image.Image, Question]], rows: Sequence[Row], spec: ModelSpec
+    ) -> dict:
         """What `generate` needs to go on after the pictures of `pairs`, which are read now or were before.
 
         A picture's keys and values come with its `rope_deltas`: with those of another picture the model would
@@ -207,8 +212,8 @@ class LocalEngine:
         """
         read: dict[bytes, tuple] = {}
         keys, starts, ends = [], [], []
-        for pair in pairs:
-            inputs = self._inputs([pair])
+        for pair, row in zip(pairs, rows, strict=True):
+            inputs = self._inputs([pair], spec)
             ids = inputs["input_ids"][0]
             end = int(inputs["mm_token_type_ids"][0].nonzero()[-1]) + 1
             key = key_of(
@@ -219,8 +224,9 @@ class LocalEngine:
                 inputs["image_grid_thw"].numpy(),
                 inputs["pixel_values"].numpy(),
             )
+            row.kept = key in read or (found := self.prefixes.get(key)) is not None
             if key not in read:
-                read[key] = self._read_picture(key, inputs, end)
+                read[key] = found if row.kept else self._read_picture(key, inputs, end)
             keys.append(key)
             starts.append(ids[:end])
             ends.append(ids[end:])
@@ -240,8 +246,6 @@ class LocalEngine:
 
     def _read_picture(self, key: bytes, inputs, end: int) -> tuple[list[tuple], torch.Tensor]:
         """The keys and values of every layer (1, heads, end, size) after the first `end` tokens, and `rope_deltas`."""
-        if (kept := self.prefixes.get(key)) is not None:
-            return kept
         model, cache = self.model.model, DynamicCache()
         ids = inputs["input_ids"][:, :end].to(self.device)
         model.rope_deltas = None
@@ -258,13 +262,15 @@ class LocalEngine:
         self.prefixes.put(key, made, sum(tensor.nbytes for layer in made[0] for tensor in layer))
         return made
 
-    def _batches(self, pairs: Sequence[tuple[Image.Image, Question]]) -> Iterator[list[int]]:
+    def _batches(
+        self, pairs: Sequence[tuple[Image.Image, Question]], spec: ModelSpec | None = None
+    ) -> Iterator[list[int]]:
         """The numbers of `pairs`, the longest first, in groups that are read at once.
 
         Rows of like length need little padding, and a group's rows times its longest stay within `batch_tokens`.
         The longest first: what is too large for the memory fails at once.
         """
-        lengths = [self._length(*pair) for pair in pairs] if len(pairs) > 1 else [0] * len(pairs)
+        lengths = [self._length(*pair, spec) for pair in pairs] if len(pairs) > 1 else [0] * len(pairs)
         group: list[int] = []
         for row in sorted(range(len(pairs)), key=lambda row: -lengths[row]):
             if group and lengths[group[0]] * (len(group) + 1) > self.batch_tokens:
@@ -274,13 +280,14 @@ class LocalEngine:
         if group:
             yield group
 
-    def _length(self, picture: Image.Image, question: Question) -> int:
+    def _length(self, picture: Image.Image, question: Question, spec: ModelSpec | None = None) -> int:
         """How many tokens the model reads of this pair; about as many where all pictures are made one size."""
         text = len(self.processor.tokenizer(self._prompt(question))["input_ids"])
         images = self.processor.image_processor
         if not self._by_area:
             return text + FIXED_SIZE
-        limits = {"min_pixels": self.spec.min_pixels, "max_pixels": self.spec.max_pixels}
+        spec = spec or self.spec
+        limits = {"min_pixels": spec.min_pixels, "max_pixels": spec.max_pixels}
         patches = images.get_number_of_image_patches(picture.height, picture.width, limits)
         return text - 1 + patches // images.merge_size**2  # in the prompt's text the picture is one token
 
@@ -297,15 +304,16 @@ class LocalEngine:
             tokenize=False,
         )
 
-    def _inputs(self, pairs: Sequence[tuple[Image.Image, Question]]):
-        """What the model reads: prompts with their pictures, padded on the left."""
+    def _inputs(self, pairs: Sequence[tuple[Image.Image, Question]], spec: ModelSpec | None = None):
+        """What the model reads: prompts with their pictures in the pixel budget of `spec`, padded on the left."""
+        spec = spec or self.spec
         processor, tokenizer = self.processor, self.processor.tokenizer
         texts = [self._prompt(question) for _, question in pairs]
         kwargs = {}
         if tokenizer.bos_token and texts[0].startswith(tokenizer.bos_token):
             kwargs["add_special_tokens"] = False  # the template wrote it already
         if self._by_area:
-            size = {"shortest_edge": self.spec.min_pixels, "longest_edge": self.spec.max_pixels}
+            size = {"shortest_edge": spec.min_pixels, "longest_edge": spec.max_pixels}
             kwargs["images_kwargs"] = {"size": size}
         return processor(
             text=texts,

@@ -22,7 +22,17 @@ from urllib.parse import urldefrag, urlsplit
 import openai
 from PIL import Image
 
-from tinyrs.engine import EngineFailure, EngineUnavailable, Job, Options, Reply, conversation, ending, failure
+from tinyrs.engine import (
+    EngineFailure,
+    EngineUnavailable,
+    Job,
+    Options,
+    Reply,
+    capped,
+    conversation,
+    ending,
+    failure,
+)
 from tinyrs.example import Question
 from tinyrs.models import ModelSpec
 from tinyrs.sight import shrink
@@ -121,7 +131,7 @@ class ServerEngine:
     def _request(self, picture: Image.Image, question: Question, options: Options) -> openai.Stream:
         return self._client.chat.completions.create(
             model=self.model,
-            messages=self._messages(picture, question),
+            messages=self._messages(picture, question, capped(self.spec, options).max_pixels),
             max_tokens=options.max_new_tokens or self.spec.max_new_tokens,
             temperature=options.temperature,
             seed=options.seed,
@@ -130,8 +140,8 @@ class ServerEngine:
             stream_options={"include_usage": True},
         )
 
-    def _messages(self, picture: Image.Image, question: Question) -> list[dict]:
-        shown = {"type": "image_url", "image_url": {"url": data_url(picture, self.spec.max_pixels)}}
+    def _messages(self, picture: Image.Image, question: Question, max_pixels: int) -> list[dict]:
+        shown = {"type": "image_url", "image_url": {"url": data_url(picture, max_pixels)}}
         messages = []
         for message in conversation(self.spec, question):
             parts = [shown if part["type"] == "image" else part for part in message["content"]]

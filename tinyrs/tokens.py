@@ -28,6 +28,7 @@ class Row:
     seconds: float = 0.0
     done: bool = False
     truncated: bool = False
+    kept: bool = False  # the picture had been read before
     _known: int = 0  # ids[:_known] are in `text`
     _context: int = 0  # decoding starts here, so that the tokenizer sees what precedes a new token
 
@@ -66,7 +67,9 @@ class Row:
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     def reply(self) -> Reply:
-        return Reply(self.text, len(self.ids), self.first, self.seconds, self.done, self.truncated)
+        return Reply(
+            self.text, len(self.ids), self.first, self.seconds, self.done, self.truncated, self.kept
+        )
 
 
 def plain(question: Question, tokenizer) -> Question:
