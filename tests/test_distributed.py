@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils import DeepSpeedPlugin, FullyShardedDataParallelPlugin
+from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 
 from tests import exports, killing
 from tests.test_sft import SMOKE
@@ -27,6 +30,33 @@ def test_every_configuration_is_one_that_accelerate_knows(path):
     assert not unknown and config.num_processes == told["num_processes"]
     # Our optimizer has a rate for each kind of module; one of DeepSpeed's own would have one for all.
     assert "optimizer" not in json.dumps(told.get("deepspeed_config", {})).replace("offload_optimizer", "")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_accelerate_starts_a_process_with_what_the_configuration_says(path, monkeypatch):
+    told, flags = yaml.safe_load(path.read_text()), launch_command_parser()
+    parts = told.get("deepspeed_config", {}) | told.get("fsdp_config", {})
+    # A name that it does not know would be dropped without a word.
+    assert set(parts) <= {each.dest for each in flags._actions}
+    args, config, _ = _validate_launch_command(flags.parse_args(["--config_file", str(path), "-m", "training.sft"]))
+    kind = told["distributed_type"]
+    assert (args.use_deepspeed, args.use_fsdp) == (kind == "DEEPSPEED", kind == "FSDP")
+    args.deepspeed_fields_from_accelerate_config = ",".join(config.deepspeed_config)
+    prepared = prepare_deepspeed_cmd_env(args)[1] if kind == "DEEPSPEED" else prepare_multi_gpu_env(args)
+    for name, value in prepared.items():
+        monkeypatch.setenv(name, value)
+    assert (args.num_machines, args.num_processes) == (told["num_machines"], told["num_processes"])
+    assert prepared["ACCELERATE_MIXED_PRECISION"] == "no"  # the recipe's bf16 decides
+    if kind == "DEEPSPEED":
+        made = DeepSpeedPlugin().deepspeed_config
+        assert made["zero_optimization"]["stage"] == parts["zero_stage"]
+        assert made["gradient_accumulation_steps"] == made["gradient_clipping"] == "auto"  # the trainer's own
+        whole = made["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"]
+        assert whole == (parts["zero_stage"] == 3)
+    if kind == "FSDP":
+        made = FullyShardedDataParallelPlugin()
+        assert (made.fsdp_version, made.reshard_after_forward) == (2, True)
+        assert made.state_dict_type.name == "FULL_STATE_DICT" and made.cpu_ram_efficient_loading
 
 
 def test_the_stages_fit_the_machines_of_the_paper():
