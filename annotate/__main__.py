@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add = command(
         "import-errors", _import_errors, "add what a model got wrong in an evaluation, to be corrected"
     )
-    add.add_argument("folder", type=Path, metavar="DIR", help="the --out of python -m training.evaluate")
+    add.add_argument("folder", type=Path, metavar="DIR", help="the --out of python -m training.evaluate, of a suite too")
     add.add_argument(
         "--images", type=Path, metavar="DIR", help="where the pictures lie (default: where they were)"
     )
@@ -436,11 +436,13 @@ def _import_errors(args: argparse.Namespace) -> int:
     from annotate.errors import import_errors
     from annotate.store import Store
 
+    inside = sorted(path.parent for path in args.folder.rglob("scores.json"))  # a suite has a folder for each benchmark
     with Store(args.db) as store:
-        done = import_errors(store, args.folder, images=args.images)
-    print(f"{args.folder}: {done.wrong} of {done.answers} answers are wrong, {done.added} new captions.")
-    if done.left_out:
-        print(f"{done.left_out} of them hold nothing that could be corrected and were left out.")
+        for folder in inside or [args.folder]:
+            done = import_errors(store, folder, images=args.images)
+            print(f"{folder}: {done.wrong} of {done.answers} answers are wrong, {done.added} new captions.")
+            if done.left_out:
+                print(f"{done.left_out} of them hold nothing that could be corrected and were left out.")
     return 0
 
 

@@ -119,3 +119,21 @@ def test_the_command_says_what_it_did(evaluated, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "2 of 3 answers are wrong, 1 new captions." in told and "1 of them hold nothing" in told
     assert json.loads((folder / "scores.json").read_text())["strict"] == pytest.approx(1 / 3)
+
+
+def test_a_suite_is_brought_in_with_all_its_benchmarks(evaluated, tmp_path, capsys):
+    for name, outputs in (("cls_X", ["beach", "port"]), ("cls_Y", ["bare land", "beach"])):
+        folder = evaluated("cls", [turns(CLASSES, "port") for _ in outputs], outputs, name)
+        folder.rename(tmp_path / name)
+        (tmp_path / "suite").mkdir(exist_ok=True)
+        (tmp_path / name).rename(tmp_path / "suite" / name)
+    command = ["import-errors", str(tmp_path / "suite"), "--db", str(tmp_path / "a.db")]
+    capsys.readouterr()
+    assert annotate(command) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[1] for line in told] == [
+        "1 of 2 answers are wrong, 1 new captions.",
+        "2 of 2 answers are wrong, 2 new captions.",
+    ]
+    with Store(tmp_path / "a.db") as opened:
+        assert {opened.caption(number)["source"] for number in (1, 2, 3)} == {"errors in cls_X", "errors in cls_Y"}
