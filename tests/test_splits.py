@@ -156,6 +156,24 @@ def test_sources_of_every_layout_are_put_on_one_scale(tmp_path, capsys):
     assert scales == ["pixels", "pixels", 1000, 1000]
 
 
+def test_all_three_files_of_rsvqa_are_known_by_their_checksums(tmp_path):
+    save(Image.new("RGB", (60, 60), "grey"), tmp_path / "Images_LR" / "0.jpg")
+    asked = {"id": 0, "img_id": 0, "type": "presence", "question": "Is a road there?", "active": True}
+    tables = {
+        "images": [{"id": 0, "active": True}],
+        "questions": [asked],
+        "answers": [{"id": 0, "question_id": 0, "answer": "yes", "active": True}],
+    }
+    for word, rows in tables.items():
+        (tmp_path / f"LR_{word}.json").write_text(json.dumps({word: rows}))
+    args = ["--data", str(tmp_path / "LR_questions.json"), str(tmp_path / "Images_LR"), "--rl", "0"]
+    assert main([*args, "--out", str(tmp_path / "out")]) == 0
+    (source,) = manifest(tmp_path / "out", INSTRUCT)["sources"]
+    assert source["sha256"] == {
+        f"LR_{word}.json": exports.sha256(tmp_path / f"LR_{word}.json") for word in tables
+    }
+
+
 def dior(folder):
     """DIOR-RSVG's layout, written by hand: two objects on a picture of 400 x 200."""
     save(Image.new("RGB", (400, 200), "green"), folder / "JPEGImages" / "00001.jpg")

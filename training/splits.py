@@ -55,7 +55,7 @@ class Source:
 
     def told(self, out: Path) -> dict:
         """The source in a manifest of `out`: where it is, which bytes it has, what its boxes run to."""
-        files = [self.path] if self.path.is_file() else sorted(_notes(self.path))
+        files = sorted(_beside(self.path)) if self.path.is_file() else sorted(_notes(self.path))
         return {
             "path": _relative(self.path, out),
             "sha256": {each.relative_to(self.path.parent).as_posix(): _sha256(each) for each in files},
@@ -63,6 +63,13 @@ class Source:
             "images": _relative(self.images, out) if self.images else None,
             "rows": len(self.examples),
         }
+
+
+def _beside(path: Path) -> list[Path]:
+    """`path`, and of RSVQA's three files also the other two, which hold the answers and the pictures' names."""
+    stem = path.name.removesuffix("questions.json")
+    others = [path.with_name(f"{stem}{part}.json") for part in ("answers", "images")] if stem != path.name else []
+    return [path, *(each for each in others if each.is_file())]
 
 
 def _notes(folder: Path) -> list[Path]:
