@@ -1,5 +1,6 @@
 """What a run starts from is found or refused; what it becomes is a standard folder that says what it is."""
 
+import contextlib
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from training.checkpoint import (
     open_processor,
     pixel_budget,
     save_processor_files,
+    skeleton,
     weights_digest,
 )
 from training.recipe import BadRecipe, Recipe
@@ -96,6 +98,33 @@ def test_weights_that_do_not_fit_are_refused(checkpoint):
     path.unlink()
     with pytest.raises(BadRecipe, match="cannot be loaded"):
         open_network(checkpoint)
+
+
+def test_pickled_weights_are_not_opened(checkpoint, tmp_path):
+    import torch
+
+    class Trap:
+        def __reduce__(self):
+            return open, (str(tmp_path / "trapped"), "w")
+
+    torch.save({"lm_head.weight": Trap()}, checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    with pytest.raises(BadRecipe, match="cannot be loaded"):
+        open_network(checkpoint)
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_code_beside_the_weights_is_not_run(checkpoint, tmp_path):
+    trap = tmp_path / "trapped"
+    (checkpoint / "trap.py").write_text(f"open({str(trap)!r}, 'w')\nclass Trap: pass\n")
+    kinds = ("AutoConfig", "AutoModelForImageTextToText", "AutoProcessor", "AutoImageProcessor", "AutoTokenizer")
+    for name in ("config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        path = checkpoint / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": dict.fromkeys(kinds, "trap.Trap")}))
+    for opened in (open_network, skeleton, lambda folder: open_processor(folder, (3136, 50176))):
+        with contextlib.suppress(BadRecipe):
+            opened(checkpoint)
+    assert not trap.exists()
 
 
 def test_a_processor_that_is_not_there_is_one_sentence(checkpoint):
