@@ -6,13 +6,15 @@ things, the words "given" and "provided" in innocent use.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tinyrs.example import Box, Question, Task
 from tinyrs.parse import format_boxes
-from tinyrs.prompt import CHOOSE, CLASSIFY, COUNT, LOCATE, RURAL_URBAN
+from tinyrs.prompt import CHOOSE, CLASSIFY, COUNT, LOCATE, RURAL_URBAN, guess_task
 
 CLASSES = (
     "airport beach bridge church desert farmland forest harbor highway intersection island lake meadow "
@@ -576,6 +578,21 @@ BROKEN: dict[str, tuple[Callable[[random.Random], Caption], ...]] = {
     "repetition": (said_twice, said_again, looping),
 }
 """For each check, what it has to find."""
+
+
+# --- written to slip through ------------------------------------------------------------------------------
+
+
+def hard() -> list[tuple[Caption, str]]:
+    """(caption, the check that finds it or ""): sound ones as people and large models write them, and broken ones of
+    kinds that nobody had in mind when the checks were first written. One a line in captions_hard.jsonl."""
+    found = []
+    for line in Path(__file__).with_name("captions_hard.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        question = Question(row["question"], *guess_task(row["question"]))
+        size = tuple(row.get("size", (0, 0)))
+        found.append((Caption(question, row["reasoning"], row["answer"], size=size), row["finds"]))
+    return found
 
 
 # --- by hand ----------------------------------------------------------------------------------------------

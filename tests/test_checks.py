@@ -7,7 +7,7 @@ import time
 import pytest
 
 from bench import checks as bench
-from tests.captions import BROKEN, BY_HAND, KINDS, Caption
+from tests.captions import BROKEN, BY_HAND, KINDS, Caption, hard
 from tinyrs.checks import CHECKS, check
 from tinyrs.example import Box, Question, Task
 from tinyrs.prompt import guess_task
@@ -101,6 +101,15 @@ def test_captions_written_by_hand(question, reasoning, answer, wrong):
     asked = Question(question, task, labels)
     assert check(asked, reasoning, answer) == ()
     assert names(asked, reasoning, wrong) & {"contradiction", "counts", "numbers"}
+
+
+@pytest.mark.parametrize("check", ["", *CHECKS])
+def test_captions_written_to_slip_through(check):
+    for caption, finds in hard():
+        if finds == check:
+            found = names_of(caption)
+            told = f"{caption.question.text[:80]} | {caption.reasoning} | {caption.answer} | {found}"
+            assert finds in found if finds else not found, told
 
 
 # --- one comment per case ---------------------------------------------------------------------------------

@@ -11,19 +11,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinyrs import conclusions, places
+from tinyrs import conclusions, places, tally
 from tinyrs.example import Box, Question, Task
 from tinyrs.metrics import equal, number_of, pair
 from tinyrs.parse import boxes as boxes_in
 from tinyrs.parse import parse, split_steps
 from tinyrs.prompt import choices, is_choice, phrase_of
+from tinyrs.told import told
+from tinyrs.yes_no import yes_or_no
 
 CHECKS = {
     "format": "empty parts, tags inside, a reasoning that breaks off, a box that cannot be used",
     "label": "an answer that is none of the classes, letters or words that the question leaves",
     "given": "an answer that differs from the one that the data set gives",
     "contradiction": "a reasoning that comes to another answer",
-    "counts": "a reasoning that counts to another number",
+    "counts": "a reasoning that counts to another number than the answer gives, or its boxes",
     "numbers": "coordinates or places in the reasoning that do not fit the box",
     "leak": "a reasoning that shows it was told the answer",
     "language": "words that are not English, or unreadable characters",
@@ -76,7 +78,7 @@ def check(
         ("label", _label(question, answer)),
         ("given", _given(question, answer, given, boxes, box_scale)),
         ("contradiction", _contradiction(question, steps, answer)),
-        ("counts", _counts(question, steps, answer)),
+        ("counts", _counts(question, steps, answer, boxes)),
         ("numbers", _numbers(question, steps, boxes, size)),
         ("leak", _leak(reasoning)),
         ("language", _language(steps, answer, question)),
@@ -98,7 +100,9 @@ def _quote(text: str) -> str:
 _SPECIAL = re.compile(r"</?(?:reasoning|answer|think|image)>|<\|[a-z_]{2,30}\|>", re.I)
 _PLACEHOLDER = re.compile(r"\b(?:reasoning process here|answer here|lorem ipsum|todo|tbd)\b", re.I)
 _DANGLING = re.compile(
-    r"(?:,|\b(?:the|a|an|of|and|or|to|in|on|at|is|are|with|from|that|this|which|for|by|as|it|its|was|has|have))\s*$",
+    r"(?:,|\b(?:the|a|an|of|and|or|to|in|on|at|is|are|with|from|that|this|which|for|by|as|it|its|was|has|have))\s*$"
+    r"|\b(?:an?|the|some|several|many|another|and|with|of) (?:very )?(?:large|small|long|short|wide|narrow|big|tall|white|black|"
+    r"gray|grey|green|blue|red|brown|dark|bright|light|round|circular|rectangular|square|straight|curved|main|single)\s*$",
     re.I,
 )
 
@@ -134,9 +138,9 @@ _YES_NO = re.compile(r"^(?:is|are|was|were|does|do|did|has|have|can)\b(?!.{0,200
 _WORD_OF_TAG = re.compile(r"^\s*\{[A-Z]{2,3}\}\s*")
 
 
-def _yes_no(question: Question) -> bool:
+def _yes_no(question: Question, tasks: tuple[Task, ...] = (Task.VQA,)) -> bool:
     text = _WORD_OF_TAG.sub("", question.text.strip())
-    return question.task is Task.VQA and not question.labels and bool(_YES_NO.match(text))
+    return question.task in tasks and not question.labels and bool(_YES_NO.match(text))
 
 
 def _label(question: Question, answer: str) -> str:
@@ -188,9 +192,9 @@ def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str
         if wrong and not _same(wrong, answer, question):
             return f'The reasoning comes to "{wrong}", the answer is {_quote(answer)}.'
         return ""
-    if _yes_no(question):
+    if _yes_no(question, (Task.VQA, Task.OPEN)):
         text = _WORD_OF_TAG.sub("", question.text.strip())
-        verdict = conclusions.yes_or_no(text, steps)
+        verdict = yes_or_no(text, steps)
         said = "yes" if equal(answer, "yes") else "no" if equal(answer, "no") else ""
         if said and verdict is not None and verdict != (said == "yes"):
             return f"The reasoning comes to {'yes' if verdict else 'no'}, the answer is {said}."
@@ -218,67 +222,54 @@ def _other_choice(question: Question, steps: Sequence[str], answer: str) -> str:
     return ""
 
 
-def _counts(question: Question, steps: Sequence[str], answer: str) -> str:
+def _counts(question: Question, steps: Sequence[str], answer: str, boxes: Sequence[Box]) -> str:
+    if question.task is Task.GROUNDING and boxes:
+        return _boxes_counted(question, steps, len(boxes))
     truth = number_of(answer)
     if question.task is not Task.COUNTING or truth is None:
         return ""
-    said = conclusions.number(steps)
-    if said is None or said == truth:
+    said = tally.counted(steps, tally.things_in(question.text))
+    if not said or any(low <= truth <= high for low, high in said):
         return ""
-    return f"The reasoning counts {said:g}, the answer is {_quote(answer)}."
+    return f"The reasoning counts {tally.told(said)}, the answer is {_quote(answer)}."
+
+
+_ALONE = re.compile(r"\b(?:only|single|sole|lone)\b", re.I)
+_EVERY = re.compile(r"^(?:all|every|each|both|any)\b", re.I)
+
+
+def _boxes_counted(question: Question, steps: Sequence[str], boxes: int) -> str:
+    """Where all of some things are asked for, as many boxes as the reasoning counts things."""
+    phrase = places.head_of(phrase_of(question.text))
+    said = tally.counted(steps, phrase)
+    if not said or any(low <= boxes <= high for low, high in said):
+        return ""
+    last = (phrase.split() or [""])[-1]
+    several = _EVERY.search(phrase) or tally.stem_of(last) != last and not last.endswith(("ss", "us", "is"))
+    alone = boxes > 1 and all(high == 1 for _, high in said) and _ALONE.search(" ".join(steps))
+    if not several and not alone:
+        return ""  # one of several is asked for
+    return f"The reasoning counts {tally.told(said)}, the answer holds {boxes} box{'es' * (boxes != 1)}."
 
 
 def _numbers(question: Question, steps: Sequence[str], boxes: Sequence[Box], size: tuple[int, int]) -> str:
     if question.task is not Task.GROUNDING or not boxes:
         return ""
     at = "; ".join(str(box.corners()) for box in boxes[:3])
-    step = places.misplaced(steps, boxes, size)
+    phrase = phrase_of(question.text)
+    step = places.misplaced(steps, boxes, size, phrase)
     if step:
         return f"These numbers do not fit the box {at}: {_quote(step)}"
-    step = places.wrong_side(steps, boxes, phrase_of(question.text))
+    step = places.wrong_side(steps, boxes, phrase)
     return f"This is not where the box {at} lies: {_quote(step)}" if step else ""
 
 
 # --- leaks ------------------------------------------------------------------------------------------------
 
-_TOLD = (
-    r"(?:given|provided|supplied|known|reference|original|expected|intended|stated|listed|annotated|target)"
-)
-_WHAT = (
-    r"(?:answer|caption|annotation|response|solution|bounding box|box|coordinates|count|ground[- ]truth|"
-    r"result)s?"
-)
-_LEAKS = re.compile(
-    rf"\b(?:the|this|that|my|your|its) (?:\w+ )?{_TOLD} (?:correct |final |true )?{_WHAT}\b"
-    rf"|\b{_WHAT}\b(?: \w+){{0,2}} (?:is|are|was|were|has been|have been|already|as)"
-    rf"(?: already| just| been)? (?:given|provided|supplied|known|told|stated|specified)\b"
-    r"|\bas (?:given|provided|stated|specified|indicated|mentioned|told|listed|noted) (?:in|by|to me) "
-    r"(?:the )?(?:answer|metadata|annotation|caption|prompt|label|reference|ground|data ?set|user's answer)"
-    r"|\bmeta-?data\b|\bground[- ]?truth\b|\banswer key\b|\bquestion[- ](?:and[- ])?answer pair\b"
-    r"|\bannotat(?:ion|ions|ed|or|ors)\b"
-    rf"|\b(?:according to|based on|consistent with|matches|matching|confirmed by|agrees with|in line with|"
-    rf"per|given) (?:the|this|that) (?:{_TOLD} )?(?:answer|caption|annotation|ground|reference|solution|"
-    r"user's answer)"
-    r"|\b(?:i|we) (?:was|were|am|are|have been|'ve been) (?:told|given|informed|provided)\b"
-    r"(?! (?:a|an|the|this) (?:image|picture|photo|question|list|satellite|aerial|task|view))"
-    r"|\b(?:user|prompt|question|system|instruction|data ?set|label|label file)s? (?:already )?"
-    r"(?:provided|provides|gave|gives|told|tells|says|stated|states|supplied|specifies|lists) "
-    r"(?:me |us )?(?:that )?(?:the )?(?:correct |final |true |right )?"
-    r"(?:answer|box|bounding|coordinates|it is|count)"
-    r"|\b(?:already )?know(?:s|n|ing)? (?:that )?the (?:correct |right |final )?answer\b"
-    r"|\bsince the (?:correct |right |true )?answer is\b"
-    r"|\banswer (?:says|states|indicates|mentions|tells|gives)\b"
-    r"|\bwithout (?:referencing|mentioning|revealing) the answer\b|\b(?:system|user) (?:message|prompt)\b"
-    r"|\b(?:instructed|supposed|asked|told) (?:not )?to (?:justify|reference|mention|reveal|explain) "
-    r"(?:\w+ )?answer\b"
-    r"|\bto (?:justify|support|reach|arrive at) the (?:given|provided|correct|expected|known) answer\b",
-    re.I,
-)
-
 
 def _leak(reasoning: str) -> str:
-    found = _LEAKS.search(reasoning)
-    return f"The reasoning speaks of {_quote(found[0])}, as if it had been told the answer." if found else ""
+    words = told(reasoning)
+    return f"The reasoning speaks of {_quote(words)}, as if it had been told the answer." if words else ""
 
 
 # --- language ---------------------------------------------------------------------------------------------
@@ -307,7 +298,9 @@ _FOREIGN = frozenset(
     bir ve bu için görüntüde var olan ile de görülüyor yok gibi
     yang dan di ini adalah dengan gambar ada tidak pada untuk dari terlihat
     jest nie na w z się obrazie oraz widać
-    och att det som på är av för bilden med inte
+    och att det som på är av för bilden med inte og er ikke bildet billedet
+    și este cu pe într imaginea sunt ja ei kuva kuvassa az és egy nem kép je v na se jsou obrázku
+    ang ng mga sa ay ito ya wa kwa ni katika picha hii
     """.split()
 )
 _WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
@@ -324,8 +317,14 @@ def _language(steps: Sequence[str], answer: str, question: Question) -> str:
         words = [word.lower() for word in _WORDS.findall(text[:_LONGEST_STEP])]
         foreign = sum(word in _FOREIGN for word in words if len(word) > 1)
         english = sum(word in _ENGLISH for word in words)
+        marked = sum(not word.isascii() for word in words)  # the names of places are a few of many words
         if foreign >= 2 and foreign > english and foreign >= 0.15 * len(words):
             return f"Not English: {_quote(text)}"
+        if marked >= 3 and marked >= 0.2 * len(words):
+            return f"Not English: {_quote(text)}"
+    words = [word.lower() for word in _WORDS.findall(" ".join(steps))]
+    if len(words) >= 15 and sum(word in _ENGLISH or word == "a" for word in words) < 0.06 * len(words):
+        return f"Not English: {_quote(steps[0])}"
     return ""
 
 
@@ -346,18 +345,28 @@ def _length(question: Question, reasoning: str, answer: str) -> str:
 
 
 def _repetition(steps: Sequence[str]) -> str:
+    """What is said twice; a line break in the middle of a sentence makes no other sentence of it."""
+    text = " ".join(" ".join(steps).split())
+    said = _twice(steps) or _twice(split_steps(text)[:_MOST_STEPS])
+    if said:
+        return f"Said twice: {_quote(said)}"
+    words = re.findall(r"\w+", text.lower())  # with numbers: a list of places is no loop
+    runs = Counter(zip(*(words[i:] for i in range(8))))
+    most = runs.most_common(1)
+    return f"Said again and again: {_quote(' '.join(most[0][0]))}" if most and most[0][1] >= 3 else ""
+
+
+def _twice(steps: Sequence[str]) -> str:
     bags: list[tuple[frozenset[str], str]] = []
     for step in steps:
-        bag = frozenset(word.lower() for word in _WORDS.findall(step))
+        whole = re.sub(r"['\u2019]s\b", " is", step)
+        bag = frozenset(word.lower() for word in _WORDS.findall(whole))
         if len(bag) < 5:
             continue
         numbers = re.findall(r"\d+", step)
         for other, text in bags:
             # "one at 10" and "one at 20" use the same words and say different things.
             if len(bag & other) >= 0.9 * len(bag | other) and numbers == re.findall(r"\d+", text):
-                return f"Said twice: {_quote(step)}"
+                return step
         bags.append((bag, step))
-    words = re.findall(r"\w+", " ".join(steps).lower())  # with numbers: a list of places is no loop
-    runs = Counter(zip(*(words[i:] for i in range(8))))
-    most = runs.most_common(1)
-    return f"Said again and again: {_quote(' '.join(most[0][0]))}" if most and most[0][1] >= 3 else ""
+    return ""

@@ -1,4 +1,4 @@
-"""What a written reasoning comes to: a class, yes or no, a number, a letter, a place in the picture.
+"""What a written reasoning comes to: a class, or the letter of a multiple choice.
 
 checks.py holds these against the answer. Everything here is a reading by rule of English sentences: it says
 None (or nothing) where it is not sure, because a false alarm costs a reviewer more than a miss.
@@ -9,17 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tinyrs.metrics import number_of
-
-_NUMBER_WORD = (
-    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
-    "seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-)
-NUMBER = (
-    rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,9}}(?:\.\d{{1,6}})?|(?:{_NUMBER_WORD})(?:[- ](?:{_NUMBER_WORD}))?)"
-)
-"""A number in digits or words, as a pattern."""
-
 _THEREFORE = re.compile(
     r"\b(?:therefore|thus|hence|so|consequently|overall|in conclusion|conclude|finally|in summary|answer|"
     r"best|most likely|must be|strongly suggests?|this means|clearly|that makes|in total|fits?|matches)\b",
@@ -28,9 +17,12 @@ _THEREFORE = re.compile(
 _NOT = re.compile(
     r"\b(?:not|no|nor|neither|never|without|rather than|instead of|unlike|than|other than|as opposed to|"
     r"opposed to|ruled? out|ruling out|exclud\w+|eliminat\w+|differs? from|different from|lacks?|absence of|"
-    r"cannot|would be|could be|might be|may be|\w+n['\u2019]t)\b",
+    r"cannot|(?:would|could|might|may) (?:\w+ )?(?:be|pass|look|seem|appear|resemble|suggest|hint)|although|even if|despite|"
+    r"far from|anything but|hardly|scarcely|except|apart from|besides|resembl\w+|\w+n['\u2019]t)\b",
     re.I,
 )
+CONCEDES = re.compile(r"\b(?:although|though|even if|even though|while|despite)\b[^,;.]{0,200}[,;]", re.I)
+"""What a sentence grants before it says the contrary."""
 _WOULD = re.compile(r"\s+(?:\w+ ){0,2}(?:would|wouldn['\u2019]t|usually|normally|typically)\b", re.I)
 _NEW_CLAUSE = re.compile(
     r"[;:\u2014]|\b(?:but|so|therefore|thus|hence|however|because|since|while|whereas)\b"
@@ -47,7 +39,8 @@ _VERDICT = re.compile(
     r"|\b(?:classif|categori[sz]|identif|label)\w*\b[^.;]{0,40}? as\b"
     r"|\b(?:conclude|confirm|confident|suggest|indicat\w*|point)s?\b[^.;]{0,30}?\b(?:that|to|is|as|an?)\b"
     r"|\b(?:think|believe|say|guess|assume)\b[^.;]{0,12}?\b(?:it|this|that)(?: is|['\u2019]s)? (?:an?\b)?"
-    r"|\bit['\u2019]s (?:an?\b|the\b)"
+    r"|\bit['\u2019]s (?:about )?(?:an?\b|the\b)"
+    r"|\b(?:main|primary|dominant|central|principal) (?:subject|object|feature|element|theme|topic)\b[^.;]{0,20}? is\b"
     r"|\b(?:this|it|the (?:image|scene|picture|area|place|view|photo))"
     r" (?:(?:is|must be|seems? to be|appears? to be) (?:most likely |clearly |likely |probably |indeed )?"
     r"(?:an?\b|the\b)?|shows|depicts|represents|fits|matches|belongs to|corresponds to|looks like)"
@@ -56,8 +49,18 @@ _VERDICT = re.compile(
 )
 
 
+# "Sparse residential it is", "golf course is my choice": a verdict that follows its class.
+_SETTLED = re.compile(
+    r",? (?:(?:class|category|label) )?(?:it is\b|it must be\b|(?:is|seems|would be) (?:(?:my|the|by far the) (?:final |clear )?(?:choice|answer|verdict|pick|"
+    r"best|better|most|more|closest|correct|right|only|main)|correct|right|most)\b|describes|suits|fits|wins\b)",
+    re.I,
+)
+
+
 def _pattern(label: str) -> str:
     words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+", label) or [label]
+    if len(words) == 1 and len(label) > 8:  # "golfcourse" is written "golf course"
+        words = list(label)
     return r"[\s_-]?".join(map(re.escape, words)) + r"(?:e?s)?"
 
 
@@ -69,16 +72,21 @@ class _Mentions:
         self.labels = sorted({label for label in labels if label.strip()}, key=len, reverse=True)[:300]
         inner = "|".join(f"({_pattern(label)})" for label in self.labels)
         self._any = re.compile(rf"\b(?:{inner})(?!\w)", re.I) if inner else None
+        self.end: dict[int, int] = {}  # of each mention in the last sentence, by where it starts
 
     def __call__(self, sentence: str) -> list[tuple[str, int]]:
         """(label, where) for each label that the sentence affirms; those it denies are left out."""
-        found = []
+        found, self.end = [], {}
+        sentence = CONCEDES.sub(lambda conceded: " " * len(conceded[0]), sentence)
         for match in self._any.finditer(sentence) if self._any else ():
+            self.end[match.start()] = match.end()
             label = self.labels[match.lastindex - 1]
             before = sentence[max(0, match.start() - 300) : match.start()]
             clause = before[max((m.end() for m in _NEW_CLAUSE.finditer(before)), default=0) :]
             if not _NOT.search(clause) and not _WOULD.match(sentence[match.end() :][:60]):
                 found.append((label, match.start()))
+            elif re.search(r"\b(?:not|than|instead of|unlike)\b", clause, re.I):
+                found = [each for each in found if each[0] != label]  # "there are ships, but it is no ship"
         return found
 
 
@@ -100,6 +108,7 @@ def classes(steps: Sequence[str], labels: Iterable[str]) -> tuple[frozenset[str]
             for cue in _VERDICT.finditer(step)
         )
         named = [label for label in verdicts if label]
+        named += [label for label, at in found if _SETTLED.match(step, mentions.end[at])]
         return frozenset(label for label, _ in found), named[-1] if named else ""
     return frozenset(), ""
 
@@ -107,192 +116,26 @@ def classes(steps: Sequence[str], labels: Iterable[str]) -> tuple[frozenset[str]
 # --- letters --------------------------------------------------------------------------------------------
 
 _LETTER = re.compile(
-    r"\b(?:answer|option|choice|letter)s?\b(?: (?:is|would be|must be|should be))?:?\s+(?:option |choice )?"
-    r"[\"'(*]{0,2}([A-J])\b(?![\w'])",
+    r"\b(?i:answer|option|choice|letter|leaves?|leaving|remains?|choose|pick|select|go(?:ing)? with)s?\b"
+    r"(?i: (?:is|would be|must be|should be))?:?\s+(?i:only |option |choice )?"
+    r"[\"'(*]{0,2}([A-J])\b(?![\w'])"
+    r"|(?:^|\s)[\"'(*]{1,2}([A-J])[\"')*]{1,2},? (?i:is|fits|matches|seems|must be)\b"
+    r"|(?:^|[;:,]\s)([A-J]),? (?i:is (?:the )?(?:right|correct|best|better|closest|most|answer)|fits|matches)\b",
+)
+_DROPPED = re.compile(
+    r"\b(?:excluded|ruled out|eliminated|discarded|wrong|incorrect|impossible|unlikely|(?:do|does|is|are|can)(?: not|n['\u2019]t))\b",
+    re.I,
 )
 
 
 def letter(steps: Sequence[str]) -> str | None:
     """The letter that the reasoning of a multiple choice settles on: the last that is called the answer."""
     for step in reversed(steps[-4:]):
-        found = [m[1] for m in _LETTER.finditer(step) if not _NOT.search(step[: m.start()])]
+        found = [
+            m[1] or m[2] or m[3]
+            for m in _LETTER.finditer(step)
+            if not _NOT.search(step[: m.start()]) and not _DROPPED.search(step[m.end() :])
+        ]
         if found:
             return found[-1]
-    return None
-
-
-# --- yes or no ------------------------------------------------------------------------------------------
-
-_SAID = re.compile(
-    r"\banswer\b[^.;]{0,30}?\b(yes|no)\b"
-    r"|(?:^|\b(?:so|therefore|thus|hence),? )[\"'\u201c]?(yes|no)[\"'\u201d]?(?=\s*(?:[,.!;]|$))",
-    re.I,
-)
-_DENIES = re.compile(
-    r"\b(?:no|not|none|nothing|never|without|absent|absence|cannot|lacks?|lacking|fails?|neither|nor|devoid|"
-    r"missing|\w+n['\u2019]t)\b",
-    re.I,
-)
-_NO_DENIAL = re.compile(
-    r"\b(?:no doubt|no question|not only|not just|no other|nothing else|no more|no further|not far|"
-    r"no (?:mistak\w+|mistake)|cannot be (?:missed|mistaken|anything)|can't be missed|no additional)\b",
-    re.I,
-)
-_CONCEDES = re.compile(r"\b(?:although|though|even if|even though|while)\b[^,;.]{0,200}[,;]", re.I)
-_AFFIRMS = re.compile(
-    r"\b(?:is|are|there|see|seen|visible|present|contains?|shows?|appears?|confirms?|found|find|have|has|exists?|"
-    r"includes?|spot|notice|one)\b",
-    re.I,
-)
-_ASKED = re.compile(
-    r"^(?:is|are|was|were|does|do|has|have|can)\b(?: (?:there|you|the image|this image|it|we))?"
-    r"(?: (?:see|show|contain|have|any|an?|the|some))*(.*?)"
-    r"(?:\b(?:present|visible|shown|seen)\b.*|\b(?:in|on|at|next to|near|close to) .*|\?|$)",
-    re.I,
-)
-_COMPARED = re.compile(r"\bthere (more|less|fewer) (.+?) than (.+?)(?: in the \w+)?\s?\??$", re.I)
-_EQUATED = re.compile(
-    r"\bnumber of (.+?) (?:equal to|the same as) the number of (.+?)(?: in the \w+)?\s?\??$", re.I
-)
-
-
-def yes_or_no(question: str, steps: Sequence[str]) -> bool | None:
-    """What the reasoning to a yes-or-no question comes to; None when it is not clear."""
-    for step in reversed(steps[-2:]):
-        said = _SAID.findall(step)
-        if said:
-            return (said[-1][0] or said[-1][1]).lower() == "yes"
-    compared, equated = _COMPARED.search(question), _EQUATED.search(question)
-    if compared:
-        order = _order(steps, compared[2], compared[3])
-        if order is None:
-            return None
-        return order > 0 if compared[1].lower() == "more" else order < 0
-    if equated:
-        if any(_OTHER.search(step) for step in steps[-2:]):
-            return False
-        order = _order(steps, equated[1], equated[2])
-        return None if order is None else order == 0
-    return _presence(question, steps)
-
-
-def _stem(phrase: str) -> str:
-    """The last word without its plural: what a sentence about the phrase will hold."""
-    words = re.findall(r"[a-z]+", phrase.lower())
-    word = words[-1] if words else ""
-    return re.sub(r"(?<=[sxzh])es$|(?<=[a-rt-z])s$", "", word)
-
-
-def _presence(question: str, steps: Sequence[str]) -> bool | None:
-    asked = _ASKED.match(question.strip())
-    stem = _stem(asked[1]) if asked else ""
-    for step in reversed(steps[-3:]):
-        if (
-            stem
-            and not re.search(rf"\b{re.escape(stem)}", step, re.I)
-            and not re.search(r"\b(?:it|one|any|none|nothing|them|such)\b", step, re.I)
-        ):
-            continue
-        bare = _CONCEDES.sub("", _NO_DENIAL.sub("", step))
-        denials = len(_DENIES.findall(bare))
-        if denials == 1:
-            return False
-        if denials == 0 and _AFFIRMS.search(bare):
-            return True
-        if denials:
-            return None if denials == 2 else False
-    return None
-
-
-_SAME = re.compile(r"\b(?:equal|same|as many|match(?:es)?|identical)\b", re.I)
-_OTHER = re.compile(
-    r"\b(?:not (?:equal|the same|identical|as many)|unequal|differs?|different|isn't equal|aren't equal)\b",
-    re.I,
-)
-_MORE = re.compile(r"\b(more|greater|larger|higher|fewer|less|smaller|lower|outnumber\w*|exceeds?)\b", re.I)
-
-
-def _order(steps: Sequence[str], left: str, right: str) -> int | None:
-    """Sign of left minus right, as the last sentences count or compare them; None when it is not clear."""
-    a, b = _phrase_pattern(left, right), _phrase_pattern(right, left)
-    for step in reversed(steps[-3:]):
-        at_a, at_b = re.search(a, step, re.I), re.search(b, step, re.I)
-        word = _MORE.search(step)
-        if _OTHER.search(step) and not word:
-            return _counts(steps, a, b)
-        if at_a and at_b and word and not _DENIES.search(step):
-            sign = 1 if at_a.start() < at_b.start() else -1
-            return -sign if word[1].lower() in ("fewer", "less", "smaller", "lower") else sign
-        if _SAME.search(step) and not word and not _DENIES.search(step):
-            return 0
-    return _counts(steps, a, b)
-
-
-def _phrase_pattern(phrase: str, other: str) -> str:
-    """A pattern for `phrase` that does not fit `other`, which may end in the same word."""
-    words = re.findall(r"[a-z]+", phrase.lower())
-    if not words:
-        return r"(?!)"
-    lead = words[:-1] if _stem(phrase) == _stem(other) or len(words) < 3 else []
-    return r"\b" + r"\s+".join([*map(re.escape, lead), re.escape(_stem(phrase))]) + r"\w{0,3}\b"
-
-
-def _counts(steps: Sequence[str], a: str, b: str) -> int | None:
-    numbers = []
-    for pattern in (a, b):
-        told = " ".join(steps[-8:])
-        found = re.findall(rf"\b({NUMBER}|no)\s+(?:\w+\s+)?{pattern}", told, re.I)
-        found = found or re.findall(rf"{pattern}\s?[:=]\s?({NUMBER})\b", told, re.I)
-        value = (0.0 if found[-1].lower() == "no" else number_of(found[-1])) if found else None
-        if value is None:
-            return None
-        numbers.append(value)
-    return (numbers[0] > numbers[1]) - (numbers[0] < numbers[1])
-
-
-# --- numbers --------------------------------------------------------------------------------------------
-
-_ABOUT = (
-    r"(?:(?:about|around|approximately|roughly|exactly|only|just|at least|a total of|indeed|precisely|"
-    r"clearly) ){0,3}"
-)
-_COUNTED = (
-    re.compile(
-        rf"\b(?:total|number|count|sum)\b[^.;]{{0,90}}?\b(?:is|are|of|to|be|equals|=|:) {_ABOUT}({NUMBER})\b",
-        re.I,
-    ),
-    re.compile(rf"\b({NUMBER})(?: [a-z]+){{0,4}},? (?:in total|altogether|in all|overall)\b", re.I),
-    re.compile(
-        rf"\b(?:making|makes|giving|gives|leaves|adds up to|amounts? to|totals) {_ABOUT}({NUMBER})\b", re.I
-    ),
-    re.compile(
-        rf"\b({NUMBER})(?! of)(?: [a-z]+){{1,4}} (?:is|are|can be) (?:visible|present|seen|counted)\b", re.I
-    ),
-    re.compile(rf"\banswer\b[^.;]{{0,30}}?(?:\bis|:) {_ABOUT}({NUMBER})\b", re.I),
-    re.compile(
-        rf"\b(?:there (?:is|are)|i (?:can )?(?:clearly )?(?:count|see|find|identify)|we (?:count|see)|"
-        rf"i counted|image (?:shows|contains|has)|contains|shows|counting) {_ABOUT}({NUMBER})\b"
-        rf"(?! other| more| of)",
-        re.I,
-    ),
-)
-_NONE = re.compile(
-    r"\b(?:there (?:is|are) no|i (?:can )?see no|see none|find none|none (?:is|are|of)|cannot see any|"
-    r"can't see any|no [a-z ]{1,40} (?:is|are|can be) (?:visible|present|seen|found))\b"
-    r"(?! other| more| additional)",
-    re.I,
-)
-_OTHERS = re.compile(r"\bno (?:other|more|additional|further)\b[^.;,]{0,60}", re.I)
-
-
-def number(steps: Sequence[str]) -> float | None:
-    """The number that a count comes to, from the last sentence that counts; None when none does."""
-    for step in reversed(steps[-6:]):
-        step = _OTHERS.sub("", step)
-        for pattern in _COUNTED:
-            found = pattern.findall(step)
-            if found:
-                return number_of(found[-1])
-        if _NONE.search(step):
-            return 0.0
     return None

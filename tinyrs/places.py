@@ -18,20 +18,21 @@ EXACT, ROUGH = 30.0, 50.0
 _N = r"(-?\d{1,5}(?:\.\d{1,6})?)"
 _UNIT = r"\s?(?:px\b|pixels?\b|units?\b|%|percent\b)?"
 _AXIS = {
-    "x": r"(?:horizontally|across|from the left|along the width|"
+    "x": r"(?:horizontally|across|from the left|along the width|of (?:the|its) (?:\w+ )?width|of the way across|"
     r"(?:on|along|in) (?:the )?(?:x\b|horizontal)[- ]?\w*)",
-    "y": r"(?:vertically|down|from the top|along the height|"
+    "y": r"(?:vertically|down|from the top|along the height|of (?:the|its) (?:\w+ )?height|of the way down|"
     r"(?:on|along|in) (?:the )?(?:y\b|vertical)[- ]?\w*)",
 }
 _ABOUT = r"(?:about |around |approximately |roughly )?"
-_RANGE = rf"(?:from|between)?\s?{_N}{_UNIT}\s?(?:to|and|-|\u2013|until)\s?{_ABOUT}{_N}{_UNIT}"
-_POINT = re.compile(rf"\(\s?{_N}{_UNIT}\s?,\s?{_N}{_UNIT}\s?\)")
+_RANGE = rf"(?:from|between)?\s?{_ABOUT}{_N}{_UNIT}\s?(?:to|and|-|\u2013|until)\s?{_ABOUT}{_N}{_UNIT}"
+_POINT = re.compile(rf"[(\[]\s?{_N}{_UNIT}\s?,\s?{_N}{_UNIT}\s?[)\]]")
 
 
 def _ranges(letter: str, word: str, extent: str) -> re.Pattern:
     """ "from 10 to 20 horizontally", "x runs from 10 to 20", "x = 10 to 20"."""
-    lead = rf"\b(?:{letter}|{letter}[- ](?:axis|coordinates?|range)|{word}(?:ly)?|{extent})\b[^.;\d]{{0,40}}?"
-    return re.compile(rf"{_RANGE}\s?{_AXIS[letter]}|{lead}(?:\bfrom|\bbetween|=)\s?{_RANGE}", re.I)
+    lead = rf"\b(?:{letter}|{letter}[- ](?:axis|coordinates?|values?|range)|{word}(?:ly)?|{extent})\b[^.;\d]{{0,40}}?"
+    bare = rf"\b{letter}(?: values?)?\s?[:=]?\s?{_RANGE}"
+    return re.compile(rf"{_RANGE}\s?{_AXIS[letter]}|{lead}(?:\bfrom|\bbetween|\bof|\bare|[=:])\s?{_RANGE}|{bare}", re.I)
 
 
 def _edges(name: str, words: str) -> re.Pattern:
@@ -72,7 +73,7 @@ _ABOUT_BOX = re.compile(
     r"ending|ranges?|ranging|reach\w*|located|lies|position\w*|target|pixels?)\b",
     re.I,
 )
-_ELSEWHERE = re.compile(r"\b(?:other|another|second|third|next to it|neighbou?r\w*|not the|instead)\b", re.I)
+_ELSEWHERE = re.compile(r"\b(?:other|another|second|third|neighbou?r\w*|not the|instead)\b", re.I)
 _LISTED = re.compile(
     r";\s*(?=(?:and )?(?:one|another|the (?:other|second|third))\b)|\bone (?=at|around|near)", re.I
 )
@@ -90,20 +91,26 @@ class _Claim:
     fits: Callable[[Box, tuple[float, float], float], bool]
 
 
-def misplaced(steps: Sequence[str], boxes: Sequence[Box], size: tuple[int, int] = (0, 0)) -> str:
+def misplaced(
+    steps: Sequence[str], boxes: Sequence[Box], size: tuple[int, int] = (0, 0), phrase: str = ""
+) -> str:
     """The first sentence of `steps` whose coordinates fit none of `boxes`; "" when all of them fit.
 
     Coordinates may be written on 0-1000, 0-1, in per cent or in pixels of `size`: one of these must fit
     throughout. Where `size` is not known and pixels are spoken of, the usual sizes of pictures are tried.
+    `phrase` is what is looked for: sentences that are plainly about something else are not read.
     """
     if not boxes:
         return ""
-    told = [(step, segments) for step in steps if (segments := list(_told(step)))]
+    about = _about(phrase)
+    told = [(step, segments) for step in steps if (segments := list(_told(step, about)))]
     last = told[-1][0] if told else ""
     told = [
         (step, segments)
         for step, segments in told
-        if (step is last or _ABOUT_BOX.search(step)) and not _ELSEWHERE.search(step)
+        if (step is last or _ABOUT_BOX.search(step) and about.search(step))
+        # Of several things that are looked for the other one is one, too.
+        and not (_ELSEWHERE.search(step) and len(boxes) == 1)
     ]
     if not told:
         return ""
@@ -112,6 +119,18 @@ def misplaced(steps: Sequence[str], boxes: Sequence[Box], size: tuple[int, int] 
         for scale in _scales(" ".join(step for step, _ in told), told, size)
     ]
     return "" if "" in failures else failures[0]
+
+
+def _about(phrase: str) -> re.Pattern:
+    """Finds what a sentence about the thing holds: its name, "it", its box."""
+    return re.compile(
+        rf"\b\w{{0,8}}(?:{re.escape(_head(phrase))}|\bits?\b|bounding box|\bbox\b|\bcorner|coordinate|target)", re.I
+    )
+
+
+def _head(phrase: str) -> str:
+    words = re.findall(r"[a-z]+", head_of(phrase))
+    return words[-1].rstrip("s") if words else "target"
 
 
 def _holds(step: str, segments: list[list[_Claim]], boxes: Sequence[Box], scale: tuple[float, float]) -> bool:
@@ -140,9 +159,21 @@ def _scales(text: str, told: list, size: tuple[int, int]) -> Iterator[tuple[floa
         yield from ((BOX_SCALE / side, BOX_SCALE / side) for side in _PICTURE_SIZES)
 
 
-def _told(step: str) -> Iterator[list[_Claim]]:
-    """The places that a sentence speaks of: a list of claims for each of the things that it lists."""
-    for segment in _LISTED.split(step[:2000]):
+def _told(step: str, about: re.Pattern) -> Iterator[list[_Claim]]:
+    """The places that a sentence speaks of: a list of claims for each of the things that it lists.
+
+    Where it gives each its own box and names the one that is looked for, that one alone is read.
+    """
+    step = step[:2000]
+    ends = [end for _, end, numbers in box_numbers(step) if len(numbers) == 4]
+    if len(ends) > 1:
+        parts = [step[start:end] for start, end in zip([0, *ends], ends)]
+        # "Three tanks at [..], [..] and [..]" names them all.
+        named = [part for part in parts if (found := about.search(part)) and part[found.end() : found.end() + 1] != "s"]
+        parts = named or parts
+    else:
+        parts = _LISTED.split(step)
+    for segment in parts:
         claims = list(_claims(segment))
         if claims:
             yield claims
@@ -231,47 +262,78 @@ def _size_claim(axis: str, value: float) -> _Claim:
 
 # --- places in words ------------------------------------------------------------------------------------
 
-_WHERE = re.compile(
-    r"\b(?:is|are|lies?|located|situated|positioned|sits?|found|appears?|visible|see)\b[^.;]{0,60}?\b"
-    r"(?:in|at|on|near|towards?|along|within) (?:the |its )?"
-    r"((?:(?:far |very |mid|extreme )?(?:upper|lower|top|bottom|left|right|center|centre|central|middle)[- ]?"
-    r"(?:hand |most )?(?:and |to )?){1,3})"
-    r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|third|of the (?:image|picture|scene)"
-    r"|[.,]|$)",
+_FRAME = r"(?:image|picture|scene|photo\w*|frame|view|shot|tile)"
+_SIDE = (
+    r"(?:upper|lower|top|bottom|left|right|center|centre|central|middle|(?:north|south)[- ]?(?:east|west)|north|south|east|west)"
+    r"(?:ern|most)?(?:[- ]?hand)?"
+)
+_NOUN = r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|quarter|third|border|margin|end|zone)"
+_PLACE = re.compile(
+    r"(?:\b(?:in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes up) (?:nearly |almost )?"
+    r"(?:the |its )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){0,2}"
+    rf"((?:{_SIDE}[- ]?(?:and |to )?){{1,3}})"
+    # "the left side of the road" is no place in the picture
+    rf"(?:{_NOUN}\b(?! of (?!(?:the|this) {_FRAME}\b|it\b))|of (?:the|this) {_FRAME}\b|(?=[,.;)]|$)"
+    r"|(?=(?:there|i|we|is|are|has|lies|stands|sits|shows|carries|seems|looks|appears|fits|matches|which|that)\b))",
     re.I,
 )
-_RELATIVE = re.compile(
-    r"\b(?:left|right|side|top|middle|center|centre|bottom) of (?!the (?:image|picture|scene|photo|frame))",
+_OFF_CENTER = re.compile(rf"\b(left|right) of (?:the )?(?:{_FRAME}(?:['\u2019]s)? )?(?:center|centre|middle)\b", re.I)
+_RUNS = re.compile(r"\bfrom\b.{0,80}\bto\b", re.I)
+# The sentence is about something else as well, or about what the thing throws or points at.
+_BESIDE = re.compile(
+    r"\b(?:the one (?:on|at|in|near|to)|not|no|unlike|except|apart from|besides|whereas|while|than|compared|instead|shadow|reflection|wake|fac(?:es|ing)|"
+    r"point(?:s|ing)|head(?:s|ing)|nose|\w+n['\u2019]t)\b",
     re.I,
 )
 _AFTER_HEAD = re.compile(
-    r"\b(?:on|in|at|near|with|next|of|to|by|close|beside|from|that|which|above|below|under)\b"
+    r"\b(?:on|in|at|near|with|next|of|to|by|close|beside|from|that|which|above|below|under|is|are|was|has|have|parked|docked|"
+    r"moored|located|standing|lying|surrounded|made)\b"
+)
+_THAT_IS_IT = re.compile(
+    r"^(?:(?:so|therefore|thus|hence|clearly)[, ]+)?(?:this|that|it)(?:['\u2019]s| is| must be| has to be| should be| fits| matches)\b",
+    re.I,
 )
 _FAR = 0.55 * BOX_SCALE
+_MIDDLE = (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
+
+
+def head_of(phrase: str) -> str:
+    """The words of a phrase up to what says where the thing is: "the red car near the gate" -> "the red car"."""
+    return _AFTER_HEAD.split(phrase.lower(), maxsplit=1)[0].strip(" .")
 
 
 def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> str:
     """The last sentence that says in which part of the picture the thing lies, if no box lies there; else "".
 
     Only sentences about `phrase` or "it" are read, and only plain opposites count: left against right, top
-    against bottom.
+    against bottom, the middle against a box at the margin.
     """
-    head = re.findall(r"[a-z]+", _AFTER_HEAD.split(phrase.lower(), maxsplit=1)[0])[-1:] or ["target"]
-    about = re.compile(rf"\b(?:{re.escape(head[0].rstrip('s'))}|bounding box|it\b|target)", re.I)
-    for step in reversed(steps[-6:]):
-        found = _WHERE.search(step)
-        if not found or _ELSEWHERE.search(step) or _RELATIVE.search(step):
+    head = _head(phrase)
+    if phrase.lower().count(head) > 1:  # "the ship left of the other ship": a sentence may be about either
+        return ""
+    about = re.compile(rf"\b\w{{0,8}}(?:{re.escape(head)}|bounding box|\bit\b|target)", re.I)
+    steps = steps[-6:]
+    for at in range(len(steps) - 1, -1, -1):
+        step, then = steps[at], steps[at + 1] if at + 1 < len(steps) else ""
+        named = _THAT_IS_IT.search(then) and about.search(then)
+        if _ELSEWHERE.search(step) or _RUNS.search(step) or _BESIDE.search(step):
             continue
-        if not about.search(step[: found.end()]):
+        found = _PLACE.findall(step) + _OFF_CENTER.findall(step)
+        if not found or not (named or about.search(step)):
             continue
-        said = found[1].lower()
-        return "" if not boxes or any(_lies(box, said) for box in boxes) else step
+        # Of two places that a sentence names one may be another thing's.
+        fits = not boxes or any(_lies(box, said.lower()) for box in boxes for said in found)
+        return "" if fits else step
     return ""
 
 
 def _lies(box: Box, said: str) -> bool:
-    left, right = "left" in said, "right" in said
-    up, down = "upper" in said or "top" in said, "lower" in said or "bottom" in said
+    left, right = "left" in said or "west" in said, "right" in said or "east" in said
+    up = "upper" in said or "top" in said or "north" in said
+    down = "lower" in said or "bottom" in said or "south" in said
+    if not (left or right or up or down):
+        low, high = _MIDDLE
+        return box.x1 < high and box.x2 > low and box.y1 < high and box.y2 > low
     return not (
         (left and not right and box.x1 > _FAR)
         or (right and not left and box.x2 < BOX_SCALE - _FAR)
