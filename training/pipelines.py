@@ -84,7 +84,10 @@ class Pocket(Pipeline):
         for name in BASES:
             if (ROOT / "runs" / "pocket" / name / "tinyrs.json").is_file():
                 return str(ROOT / "runs" / "pocket" / name)
-        raise BadRecipe("There is no base to train from: name one with --base, or run python -m training.pocket.")
+        raise BadRecipe(
+            "There is no base to train from: name one with --base, make one of the shipped pair with python -m "
+            "training.untaught, or run python -m training.pocket."
+        )
 
     def prepare(self) -> None:
         """Read the pictures; write the questions."""
