@@ -295,6 +295,10 @@ def test_chance_for_boxes_is_that_of_boxes_of_other_rows():
     same = [example("[[0,0,500,500]]"), example("[[0,0,500,500]]")]
     apart = [example("[[0,0,100,100]]"), example("[[500,500,900,900]]")]
     assert (chance(same), chance(apart)) == (1.0, 0.0)
+    # Two phrases for each object, as files have them side by side: what a guess gets is what shuffled answers get.
+    corners = [(place % 10 * 90, place // 10 * 90) for place in range(100)]
+    twice = [example(f"[[{x},{y},{x + 80},{y + 80}]]") for x, y in corners for _ in range(2)]
+    assert chance(twice) == pytest.approx(1 / 199, abs=0.002)
     open_set = [
         Example(Path("p"), Question("How many?", Task.COUNTING), text) for text in ("1", "2", "2", "3")
     ]

@@ -19,8 +19,10 @@ All shares are 0..1, and None where nothing could be counted:
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 
 from tinyrs.benchmarks import LHRS_TYPES
 from tinyrs.example import Answer, Example
@@ -83,20 +85,31 @@ def table(examples: Sequence[Example], given: Sequence[Answer], kind: str, diale
     return numbers
 
 
+PAIRS = 20_000
+"""Of true boxes with those of other rows, about so many are compared for `chance`."""
+
+
 def chance(examples: Sequence[Example]) -> float | None:
-    """What guessing gives: one of the labels, or of the file's answers; the true box of the next row."""
-    values = []
+    """What guessing gives: one of the labels, or of the file's answers; the true box of any other row.
+
+    Of boxes a sample is drawn, the same each time: the row beside would not do, as it often shows the same picture.
+    """
+    values, rng = [], random.Random(0)
     kinds = {}
     for example in examples:
         kinds.setdefault((example.question.task, example.kinds), set()).add(example.answer)
-    for example, other in zip(examples, [*examples[1:], *examples[:1]], strict=True):
+    drawn = -(-PAIRS // max(1, len(examples)))
+    for place, example in enumerate(examples):
         if example.boxes:
-            stranger = Answer(raw=other.answer, text=other.answer, boxes=other.boxes)
-            values.append(score(example, stranger).value)
+            steps = range(1, len(examples)) if len(examples) > 1 else [0]
+            away = steps if len(steps) <= drawn else rng.sample(steps, drawn)
+            others = [examples[(place + step) % len(examples)] for step in away]
+            strangers = [Answer(raw=other.answer, text=other.answer, boxes=other.boxes) for other in others]
+            values.append(fmean(score(example, stranger).value for stranger in strangers))
         else:
             labels = example.question.labels or kinds[example.question.task, example.kinds]
             values.append(1 / len(labels))
-    return sum(values) / len(values) if values else None
+    return fmean(values) if values else None
 
 
 def confusion(examples: Sequence[Example], given: Sequence[Answer]) -> dict[str, dict[str, int]]:
