@@ -77,10 +77,11 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def pictures_of(copy: Path) -> list[str]:
-    """The files in `pictures/` that a database names."""
+    """The files in `pictures/` that a database needs: all that it names, but for those that visitors took back."""
+    sql = "SELECT file FROM pictures WHERE sha256 NOT IN (SELECT sha256 FROM gone_pictures) ORDER BY file"
     conn = sqlite3.connect(copy)
     try:
-        return [file for (file,) in conn.execute("SELECT file FROM pictures ORDER BY file")]
+        return [file for (file,) in conn.execute(sql)]
     finally:
         conn.close()
 

@@ -24,8 +24,10 @@ from annotate.store import Store
 Mark = Mapping[str, tuple[int, int]]
 """For each table of the record: the number of its newest row, and how many rows there are."""
 
-# A flag moves its caption forward in the queue, so the caption has to be there first.
-_ORDER = (*(table for table in RECORDS if table != "flags"), "flags")
+# A flag moves its caption forward in the queue, so the caption has to be there first; a deletion takes words away from
+# rows that have to be there.
+_LAST = ("flags", "deletions")
+_ORDER = (*(table for table in RECORDS if table not in _LAST), *_LAST)
 
 
 class Rewritten(Exception):

@@ -3,6 +3,9 @@
 A released step is never edited: write the next one. Every table holds a record and is append-only, which
 triggers enforce, but for `heads`: that is an index of the newest revision of each caption, kept by triggers
 and made of nothing but the record, so that the queue stays fast with 100,000 captions.
+
+One thing takes text away again: a row in `deletions`, by which a visitor takes back what that visitor stored. Its
+trigger blanks the words of the rows that it names (m006); the rows themselves stay, so that counts and marks hold.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ _FIRST = (
     "pictures", "runs", "sides", "flags", "votes", "captions", "revisions", "reviews", "leases", "exports",
     "export_rows",
 )  # fmt: skip
-RECORDS = (*_FIRST, "marks", "withdrawals", "given_answers", "golds")
+RECORDS = (*_FIRST, "marks", "withdrawals", "given_answers", "golds", "deletions")
 
 
 class ForeignDatabase(Exception):
@@ -393,3 +396,112 @@ def m005_votes(db: Database) -> None:
         "ALTER TABLE votes ADD COLUMN blind INTEGER NOT NULL DEFAULT 0 CHECK (blind IN (0, 1))",
         "CREATE INDEX votes_author ON votes(author, created_at)",
     )
+
+
+@migrations()
+def m006_deletions(db: Database) -> None:
+    """A visitor's run, flag or vote can be taken back: the row stays, its words go, and nothing counts it any more.
+
+    `holder` says by whom a row was stored: a checksum of a key that only that visitor's browser has, or of a login.
+    A caption that came from a run goes with its last flag: it leaves `heads`, and with that the queue and the exports.
+    """
+    _run(
+        db,
+        *(f"ALTER TABLE {table} ADD COLUMN holder TEXT NOT NULL DEFAULT ''" for table in ("runs", "flags", "votes")),
+        *(f"CREATE INDEX {table}_holder ON {table}(holder) WHERE holder <> ''" for table in ("runs", "flags", "votes")),
+        # The area that the models were allowed to see of the picture; NULL is each one's own budget.
+        "ALTER TABLE runs ADD COLUMN max_pixels INTEGER CHECK (max_pixels > 0)",
+        "CREATE INDEX runs_picture ON runs(picture)",
+        "CREATE INDEX captions_run ON captions(run)",
+        """CREATE TABLE deletions (
+            id INTEGER PRIMARY KEY,
+            run TEXT UNIQUE REFERENCES runs(id),
+            flag INTEGER UNIQUE REFERENCES flags(id),
+            vote INTEGER UNIQUE REFERENCES votes(id),
+            created_at TEXT NOT NULL,
+            CHECK ((run IS NOT NULL) + (flag IS NOT NULL) + (vote IS NOT NULL) = 1)
+        )""",
+        *_append_only("deletions"),
+        """CREATE VIEW standing_runs AS
+            SELECT * FROM runs r WHERE NOT EXISTS (SELECT 1 FROM deletions d WHERE d.run = r.id)""",
+        *(
+            f"""CREATE VIEW standing_{table} AS SELECT * FROM {table} f
+                WHERE NOT EXISTS (SELECT 1 FROM deletions d WHERE d.run = f.run)
+                  AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.{table[:-1]} = f.id)"""
+            for table in ("flags", "votes")
+        ),
+        """CREATE VIEW gone_pictures AS
+            SELECT p.* FROM pictures p
+            WHERE p.sha256 IN (SELECT r.picture FROM deletions d JOIN runs r ON r.id = d.run)
+              AND NOT EXISTS (SELECT 1 FROM standing_runs r WHERE r.picture = p.sha256)
+              AND NOT EXISTS (SELECT 1 FROM captions c JOIN heads h ON h.caption = c.id WHERE c.picture = p.sha256)""",
+        "DROP VIEW accepted",
+        """CREATE VIEW accepted AS
+            SELECT r.caption, max(r.id) AS revision, v.id AS review
+            FROM revisions r JOIN standing_reviews v ON v.revision = r.id JOIN heads h ON h.caption = r.caption
+            WHERE v.verdict = 'accept'
+              AND v.id = (SELECT max(w.id) FROM standing_reviews w WHERE w.revision = r.id)
+            GROUP BY r.caption""",
+        "DROP VIEW flagged",
+        """CREATE VIEW flagged AS
+            SELECT f.id, f.run, f.side, s.model, r.question, s.answer, f.reasons, f.note, f.author,
+                   f.caption, f.created_at
+            FROM standing_flags f JOIN runs r ON r.id = f.run JOIN sides s ON s.run = f.run AND s.side = f.side""",
+    )
+    _run(db, *_words_can_go())
+
+
+def _words_can_go() -> list[str]:
+    """Triggers: what a deletion takes away, and nothing else may be changed as before."""
+    deleted = "EXISTS (SELECT 1 FROM deletions d WHERE d.run = old.{run}{more})"
+    rules = {
+        "runs": deleted.format(run="id", more=""),
+        "sides": deleted.format(run="run", more=""),
+        "flags": deleted.format(run="run", more=" OR d.flag = old.id"),
+        "votes": deleted.format(run="run", more=" OR d.vote = old.id"),
+        # A caption without a head is one that went; until then there is always one.
+        "captions": "NOT EXISTS (SELECT 1 FROM heads h WHERE h.caption = old.id)",
+        "revisions": "NOT EXISTS (SELECT 1 FROM heads h WHERE h.caption = old.caption)",
+    }
+    guards = []
+    for table, may in rules.items():
+        guards += [
+            f"DROP TRIGGER {table}_no_update",
+            f"""CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} WHEN NOT {may}
+                BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END""",
+        ]
+    gone = """SELECT c.id FROM captions c WHERE c.run IS NOT NULL AND c.key NOT LIKE 'deleted %'
+        AND (c.run = new.run OR c.id IN (SELECT caption FROM flags WHERE run = new.run OR id = new.flag))
+        AND NOT EXISTS (SELECT 1 FROM standing_flags f WHERE f.caption = c.id)"""
+    words = """INSERT INTO {table}_fts ({table}_fts, rowid, reasoning, answer)
+        SELECT 'delete', id, reasoning, answer FROM {table} WHERE {which}"""
+    sides, revisions = "run = new.run", f"caption IN ({gone})"
+    # What stands for somebody without a login stays, so that nobody gets round the limits of a minute; a login goes.
+    nobody = "author = CASE WHEN author LIKE 'visitor %' THEN author ELSE '' END"
+    return [
+        *guards,
+        "DROP TRIGGER revisions_head",
+        # As in m001, but a caption that went does not come back with the text of somebody who had it open.
+        """CREATE TRIGGER revisions_head AFTER INSERT ON revisions
+            WHEN new.parent IS NULL OR EXISTS (SELECT 1 FROM heads WHERE caption = new.caption) BEGIN
+            INSERT INTO heads (caption, revision, state, rank) SELECT
+                new.caption, new.id,
+                CASE WHEN (SELECT parent FROM revisions WHERE id = coalesce(new.restores, new.id)) IS NULL
+                     THEN 'annotate' ELSE 'review' END,
+                (SELECT rank FROM captions WHERE id = new.caption)
+            WHERE true
+            ON CONFLICT (caption) DO UPDATE SET revision = excluded.revision, state = excluded.state;
+        END""",
+        f"""CREATE TRIGGER deletions_words AFTER INSERT ON deletions BEGIN
+            DELETE FROM heads WHERE caption IN ({gone});
+            {words.format(table="sides", which=sides)};
+            UPDATE sides SET raw = '', reasoning = '[]', answer = '', boxes = '[]', reasoning_boxes = '[]',
+                problems = '[]', error = '' WHERE {sides};
+            UPDATE runs SET question = '', labels = '[]', {nobody} WHERE id = new.run;
+            UPDATE flags SET note = '', {nobody} WHERE run = new.run OR id = new.flag;
+            UPDATE votes SET {nobody} WHERE run = new.run OR id = new.vote;
+            {words.format(table="revisions", which=revisions)};
+            UPDATE revisions SET reasoning = '', answer = '', boxes = '[]', note = '' WHERE {revisions};
+            UPDATE captions SET key = 'deleted ' || id, question = '', labels = '[]', why = '' WHERE id IN ({gone});
+        END""",
+    ]

@@ -80,7 +80,7 @@ def flagged(store: Store) -> list[Flagged]:
         rows = list(
             db.query(
                 "SELECT r.picture, r.question, r.task, r.labels, s.id AS side_id, s.*, max(f.caption) AS caption"
-                " FROM flags f JOIN runs r ON r.id = f.run JOIN sides s ON s.run = f.run AND s.side = f.side"
+                " FROM standing_flags f JOIN runs r ON r.id = f.run JOIN sides s ON s.run = f.run AND s.side = f.side"
                 " GROUP BY s.id ORDER BY r.number, s.id"
             )
         )

@@ -124,7 +124,7 @@ def caption_row(db: Database, caption: int) -> dict:
     ask(row)
     del row["key"], row["rank"]
     row["flags"] = [
-        flag_in(f) for f in db.query("SELECT * FROM flags WHERE caption = ? ORDER BY id", [caption])
+        flag_in(f) for f in db.query("SELECT * FROM standing_flags WHERE caption = ? ORDER BY id", [caption])
     ]
     row["revision"] = head_of(db, caption)
     given = db.conn.execute("SELECT answer FROM given_answers WHERE caption = ?", [caption]).fetchone()
@@ -133,6 +133,7 @@ def caption_row(db: Database, caption: int) -> dict:
 
 
 def flag_in(row: dict) -> dict:
+    row.pop("holder")
     return {**row, "reasons": tuple(json.loads(row["reasons"]))}
 
 

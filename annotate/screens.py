@@ -240,7 +240,8 @@ def desk(
         if not people.alone:
             person = people.login(request)
             return {badge: markup.person(person, person and people.role(person), people.way == "users")}
-        return {name: saved} if saved and isinstance(saved, str) and not typed else {}
+        known = saved if saved and isinstance(saved, str) and not typed else gr.skip()
+        return {name: known}  # never an empty dict: Gradio takes that for one value of two
 
     # While editing
 

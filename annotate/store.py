@@ -147,12 +147,20 @@ class Store(Connection):
     # --- runs: stored comparisons -----------------------------------------------------------------------
 
     def add_run(
-        self, picture: str, question: Question, sides: Mapping[str, Side], *, author: str = ""
+        self,
+        picture: str,
+        question: Question,
+        sides: Mapping[str, Side],
+        *,
+        author: str = "",
+        holder: str = "",
+        max_pixels: int | None = None,
     ) -> str:
         """Store one comparison; returns its unguessable id, used in the permalink ?record=<id>.
 
-        `picture` is the sha256 of a stored one, `sides` maps "A", "B" to what each model answered. Raises
-        NotFound, Refused.
+        `picture` is the sha256 of a stored one, `sides` maps "A", "B" to what each model answered, `holder` is who
+        may delete it (see `delete_held`), `max_pixels` the area that the models were allowed to see, None their own.
+        Raises NotFound, Refused.
         """
         question = rules.question(question)
         author = rules.person(author) if author else ""
@@ -165,9 +173,9 @@ class Store(Connection):
             exists(db, "pictures", "sha256", picture, "picture")
             asked = [question.text, question.task.value, to_json(question.labels)]
             db.conn.execute(
-                "INSERT INTO runs (id, picture, question, task, labels, author, created_at)"
-                " VALUES (?,?,?,?,?,?,?)",
-                [run, picture, *asked, author, self.now()],
+                "INSERT INTO runs (id, picture, question, task, labels, author, holder, max_pixels, created_at)"
+                " VALUES (?,?,?,?,?,?,?,?,?)",
+                [run, picture, *asked, author, holder, max_pixels, self.now()],
             )
             for name, side in sides.items():
                 insert(db, "sides", {"run": run, "side": name, **side_row(side)})
@@ -176,35 +184,42 @@ class Store(Connection):
     def run(self, run: str) -> dict:
         """The run with everything that was said about it. Raises NotFound.
 
-        {"id", "picture": sha256, "question": Question, "author", "created_at", "sides": {"A": Side, ...},
+        {"id", "picture": sha256, "question": Question, "author", "max_pixels", "created_at", "sides": {"A": Side, ...},
         "flags": [{"id", "run", "side", "reasons": tuple, "note", "author", "caption", "created_at"}, ...],
         "votes": {"A": 2, "tie": 1}} (the last vote of each author on the answer; annotate/votes.py counts them all).
         """
         with self.read() as db:
-            row = row_of(db, "SELECT * FROM runs WHERE id = ?", run, "run")
+            row = row_of(db, "SELECT * FROM standing_runs WHERE id = ?", run, "run")
             sides = list(db.query("SELECT * FROM sides WHERE run = ? ORDER BY id", [run]))
-            flags = list(db.query("SELECT * FROM flags WHERE run = ? ORDER BY id", [run]))
+            flags = list(db.query("SELECT * FROM standing_flags WHERE run = ? ORDER BY id", [run]))
             votes = db.conn.execute(
                 "SELECT choice, count(*) FROM votes WHERE id IN"
-                " (SELECT max(id) FROM votes WHERE run = ? AND about = 'answer' GROUP BY author) GROUP BY choice ORDER BY choice",
+                " (SELECT max(id) FROM standing_votes WHERE run = ? AND about = 'answer' GROUP BY author) GROUP BY choice ORDER BY choice",
                 [run],
             ).fetchall()
-        row.pop("number")
+        del row["number"], row["holder"]
         ask(row)
         row["sides"] = {side["side"]: side_in(side) for side in sides}
         row["flags"] = [flag_in(flag) for flag in flags]
         row["votes"] = dict(votes)
         return row
 
+    def has_run(self, run: str) -> bool:
+        """Whether a run of that id is there, and was not deleted."""
+        with self.read() as db:
+            return bool(db.conn.execute("SELECT 1 FROM standing_runs WHERE id = ?", [run]).fetchone())
+
     def runs(self, limit: int = 50) -> list[str]:
         """The ids of the newest runs, newest first."""
         with self.read() as db:
             rows = db.conn.execute(
-                "SELECT id FROM runs ORDER BY number DESC LIMIT ?", [int(limit)]
+                "SELECT id FROM standing_runs ORDER BY number DESC LIMIT ?", [int(limit)]
             ).fetchall()
         return [run for (run,) in rows]
 
-    def add_flag(self, run: str, side: str, reasons: Sequence[str], note: str = "", *, author: str) -> int:
+    def add_flag(
+        self, run: str, side: str, reasons: Sequence[str], note: str = "", *, author: str, holder: str = ""
+    ) -> int:
         """Say what is wrong in one side's answer; returns the flag's id.
 
         The answer goes into the queue as a caption, first in line (nothing does when the side has no text).
@@ -218,11 +233,12 @@ class Store(Connection):
             ).fetchone()[0]
             if recent >= FLAGS_A_MINUTE:
                 raise TooFast(f"You have sent {FLAGS_A_MINUTE} flags within a minute: please wait a little.")
-            row = row_of(db, "SELECT * FROM runs WHERE id = ?", run, "run")
+            row = row_of(db, "SELECT * FROM standing_runs WHERE id = ?", run, "run")
             sides = list(db.query("SELECT * FROM sides WHERE run = ? AND side = ?", [run, side]))
             if not sides:
                 raise NotFound("This run has no such side.")
             flag = {"run": run, "side": side, "reasons": to_json(reasons), "note": note, "author": author}
+            flag["holder"] = holder
             others = db.query("SELECT * FROM sides WHERE run = ? AND side <> ? ORDER BY id", [run, side])
             caption = self._flagged(db, row, sides[0], next(iter(others), None), ", ".join(reasons))
             return insert(db, "flags", {**flag, "caption": caption, "created_at": self.now()})
@@ -251,7 +267,14 @@ class Store(Connection):
         return self._add_caption(db, new, found, run=run["id"], side=row["side"])[0]
 
     def add_vote(
-        self, run: str, choice: str, *, author: str, about: str = "answer", blind: bool = False
+        self,
+        run: str,
+        choice: str,
+        *,
+        author: str,
+        about: str = "answer",
+        blind: bool = False,
+        holder: str = "",
     ) -> int:
         """Which side was better: its name, "tie" or "neither" (both are bad). Of an author's votes the last counts.
 
@@ -267,12 +290,47 @@ class Store(Connection):
             ).fetchone()[0]
             if recent >= VOTES_A_MINUTE:
                 raise TooFast(f"You have given {VOTES_A_MINUTE} votes within a minute: please wait a little.")
-            exists(db, "runs", "id", run, "run")
+            exists(db, "standing_runs", "id", run, "run")
             sides = {name for (name,) in db.conn.execute("SELECT side FROM sides WHERE run = ?", [run])}
             if choice not in sides | {"tie", "neither"}:
                 raise Refused("Vote for one of the sides, tie or neither.")
             vote = {"run": run, "choice": choice, "author": author, "about": about, "blind": int(blind)}
+            vote["holder"] = holder
             return insert(db, "votes", {**vote, "created_at": self.now()})
+
+    def held(self, holder: str) -> dict[str, int]:
+        """How many runs, flags and votes of this holder there are: {"runs": 2, "flags": 1, "votes": 0}."""
+        with self.read() as db:
+            return {
+                table: db.conn.execute(
+                    f"SELECT count(*) FROM standing_{table} WHERE holder = ? AND holder <> ''", [holder]
+                ).fetchone()[0]
+                for table in ("runs", "flags", "votes")
+            }
+
+    def delete_held(self, holder: str) -> dict[str, int]:
+        """Take back everything that this holder stored; what it was, as in `held`.
+
+        The rows stay and say that something was deleted, their words go: questions, answers, notes, names, and the
+        captions that came from nobody else's flag, which no queue and no export knows any more. A picture's file goes
+        where no other run or caption needs it. What others said of a deleted run is not counted either.
+        """
+        found = self.held(holder)
+        with self.write() as db:
+            for table in ("runs", "flags", "votes"):
+                db.conn.execute(
+                    f"INSERT INTO deletions ({table[:-1]}, created_at)"
+                    f" SELECT id, ? FROM standing_{table} WHERE holder = ? AND holder <> ''",
+                    [self.now(), holder],
+                )
+        self._clear_pictures()
+        return found
+
+    def _clear_pictures(self) -> None:
+        """Remove the files that nothing needs any more; those of an earlier deletion that was cut off, too."""
+        with self.write() as db:
+            for (file,) in db.conn.execute("SELECT file FROM gone_pictures").fetchall():
+                (self.pictures / file).unlink(missing_ok=True)
 
     # --- captions and their revisions -------------------------------------------------------------------
 
@@ -336,6 +394,8 @@ class Store(Connection):
     ) -> int:
         """One guarded insert: adds nothing when `parent` already has a successor. Raises Conflict then."""
         boxes = rules.boxes_to_json(rules.answer_boxes(reasoning, answer))
+        if parent is not None:
+            head_of(db, caption)  # one that was deleted has none
         added = db.conn.execute(
             """INSERT INTO revisions
                 (caption, parent, restores, reasoning, answer, boxes, author, note, created_at)
@@ -576,15 +636,15 @@ class Store(Connection):
                 found = dict(db.conn.execute(sql).fetchall())
                 return {value: found.get(value, 0) for value in values}
 
-            reasons = by("value", "flags, json_each(flags.reasons)", REASONS)
+            reasons = by("value", "standing_flags f, json_each(f.reasons)", REASONS)
             return {
                 "schema": code_version(),
                 "pictures": count("pictures"),
-                "runs": count("runs"),
-                "votes": count("votes"),
-                "flags": {"total": count("flags"), **{k: n for k, n in reasons.items() if n}},
+                "runs": count("standing_runs"),
+                "votes": count("standing_votes"),
+                "flags": {"total": count("standing_flags"), **{k: n for k, n in reasons.items() if n}},
                 "captions": {
-                    "total": count("captions"),
+                    "total": count("heads"),
                     **by("state", "heads", ("annotate", "review", "accepted", "rejected")),
                 },
                 "exportable": count("accepted"),

@@ -38,8 +38,8 @@ class Tally:
 
 _STANDING = """
     SELECT v.choice, count(*)
-    FROM votes v JOIN sides a ON a.run = v.run AND a.side = 'A' JOIN sides b ON b.run = v.run AND b.side = 'B'
-    WHERE v.id IN (SELECT max(id) FROM votes GROUP BY run, about, author)
+    FROM standing_votes v JOIN sides a ON a.run = v.run AND a.side = 'A' JOIN sides b ON b.run = v.run AND b.side = 'B'
+    WHERE v.id IN (SELECT max(id) FROM standing_votes GROUP BY run, about, author)
       AND v.about = :about AND v.blind = :blind AND a.model = :a AND b.model = :b
       AND (:about = 'answer' OR (a.reasoning <> '[]' AND b.reasoning <> '[]'))
     GROUP BY v.choice"""

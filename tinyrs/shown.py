@@ -21,6 +21,7 @@ class Shown:
 
     path, name, sha256, size, notes   the picture;  run is the id of the stored run, "" until it is kept
     blind     which model is which has not been shown yet
+    max_pixels  the area, in pixels, that the models were allowed to see; None is each one's own budget
     earlier   what was asked about the same picture before, oldest first; each with no `earlier` of its own
     """
 
@@ -37,6 +38,7 @@ class Shown:
     states: dict[str, str] = field(default_factory=dict)
     run: str = ""
     blind: bool = False
+    max_pixels: int | None = None
     earlier: tuple[Shown, ...] = ()
 
     @property
@@ -66,15 +68,23 @@ class Shown:
             errors={**self.errors, side: event.error} if event.error else self.errors,
         )
 
-    def next(self, question: Question, models: dict[str, str], blind: bool = False) -> Shown:
+    def next(
+        self, question: Question, models: dict[str, str], blind: bool = False, max_pixels: int | None = None
+    ) -> Shown:
         """The same picture with another question; what was answered before goes to `earlier`."""
-        earlier = [one for one in self.earlier if (one.question, one.models) != (question, models)]
-        if self.answers and (self.question, self.models) != (question, models):
+        asked = (question, models, max_pixels)
+        earlier = [one for one in self.earlier if one._asked != asked]
+        if self.answers and self._asked != asked:
             earlier.append(replace(self, earlier=()))
         return replace(
             self, question=question, models=models, answers={}, replies={}, errors={}, run="", blind=blind,
-            states=dict.fromkeys(SIDES, "waiting"), earlier=tuple(earlier[-LONGEST_LOG:]),
+            states=dict.fromkeys(SIDES, "waiting"), max_pixels=max_pixels, earlier=tuple(earlier[-LONGEST_LOG:]),
         )  # fmt: skip
+
+    @property
+    def _asked(self) -> tuple:
+        """What makes two exchanges about a picture the same one."""
+        return self.question, self.models, self.max_pixels
 
     def back(self, index: int) -> Shown:
         """The exchange `earlier[index]` as it was; this one takes a place in its log. Raises IndexError."""
@@ -118,4 +128,5 @@ class Shown:
             }
         picture = {"name": self.name, "sha256": self.sha256, "width": self.size[0], "height": self.size[1]}
         question = {"text": self.question.text, "task": self.question.task.value}
-        return {"picture": picture, "question": question, "answers": sides, "iou": self.overlap()}
+        seen = {} if self.max_pixels is None else {"max_pixels": self.max_pixels}
+        return {"picture": picture, "question": question, **seen, "answers": sides, "iou": self.overlap()}
