@@ -6,9 +6,11 @@ import pytest
 
 from tests.loopback import loopback
 from tests.test_judge import by_answer, judge, refuses
+from tests.test_metrics import NOTATIONS, write
 from tinyrs.example import Box, Example, Question, Task
 from tinyrs.metrics import iou, score
 from tinyrs.parse import parse
+from tinyrs.prompt import dialect_of
 from training.rewards import Reward, needs_judge, shape, task_reward
 
 BOX = Box(100, 200, 500, 600)
@@ -206,6 +208,21 @@ def test_a_right_and_well_formed_answer_earns_both():
     texts = [thought("farmland"), "farmland", thought("port"), "<answer> farmland </answer>"]
     assert Reward(4)(*call([SCENE] * 4, texts)) == [2.0, 0.0, 1.0, 1.0]
     assert Reward(4, format_weight=0.5)(*call([SCENE] * 4, texts)) == [1.5, 0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("dialect", NOTATIONS)
+@pytest.mark.parametrize("variant", ["continuous", "binary", "quantized"])
+def test_in_every_notation_the_true_box_earns_1_and_another_below_a_tenth(dialect, variant):
+    right, wrong = (100, 200, 500, 600), [(600, 700, 900, 900), (500, 600, 100, 200), (100, 200, 500, "nan"), (0, 0, 60, 60)]
+    tag = dialect_of(dialect).thought
+    texts = [
+        f"<{tag}> I see it. </{tag}> <answer> {write(dialect, *numbers)} </answer>" for numbers in (right, *wrong)
+    ]
+    reward = Reward(len(texts), dialect=dialect, variant=variant)
+    given = reward(*call([GROUND] * len(texts), texts))
+    assert [row["task_reward"] for row in reward.table][0] == 1.0 and given[0] == 2.0
+    assert all(row["task_reward"] < 0.1 for row in reward.table[1:])
+    assert given[1:] == [1.0 + row["task_reward"] for row in reward.table[1:]]
 
 
 def test_a_row_that_cannot_be_scored_is_none_as_a_whole():
