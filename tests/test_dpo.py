@@ -165,6 +165,8 @@ def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path, untra
     said = capsys.readouterr().out
     lines = dict(line.split(None, 1) for line in said.splitlines() if line[:1].strip())
     assert lines["rows"] == "3" and "learning rate 1e-05" in said and not (tmp_path / "out").exists()
+    both = 2 * load(SMOKE).per_device_batch_size
+    assert "GiB" in lines["memory"] and f"{both} rows" in lines["memory"]  # the accepted texts and the rejected ones
 
 
 @pytest.mark.parametrize(

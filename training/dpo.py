@@ -22,6 +22,7 @@ from tinyrs.parse import parse
 from tinyrs.strictjson import BadData, load_json, row_name
 from training.checkpoint import base_folder, open_processor, pixel_budget, skeleton
 from training.command import check, follow, wrote
+from training.memory import describe as describe_memory
 from training.rates import describe_rates
 from training.recipe import DPO_FIELDS, BadRecipe, DpoRecipe
 
@@ -190,7 +191,10 @@ def _command(recipe: DpoRecipe, dry_run: bool) -> int:
         pairs, measured = pairs.only(kept), [measured[i] for i in kept]
     print(summary(pairs, measured, recipe))
     if dry_run:
-        print(describe_rates(skeleton(base), recipe))
+        network, longest = skeleton(base), max(measured, key=sum)
+        print(describe_rates(network, recipe))
+        at_once = min(recipe.per_device_batch_size, recipe.batch_size)
+        print(describe_memory(network, recipe, *longest, 2 * at_once))  # a pair is two rows
         return 0
     return wrote(run(recipe, pairs, model=recipe.model, output=Path(recipe.output_dir)))
 
