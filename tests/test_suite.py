@@ -10,7 +10,7 @@ from tinyrs import engine as engines
 from tinyrs.benchmarks import KINDS
 from training import evaluate
 from training.evaluate import main
-from training.suite import AVERAGES, CAPABILITIES, PAPER, SYSTEMS, find, missing_sentence
+from training.suite import AVERAGES, CAPABILITIES, PAPER, SYSTEMS, find, missing_sentence, published_name
 
 ASKED = {
     "cls": (CLASSES, "port", "port"),
@@ -137,3 +137,29 @@ def test_the_averages_that_the_paper_prints_are_those_of_its_rows():
             exact = sum(row[system] for row in rows) / len(rows)
             assert average == pytest.approx(exact, abs=0.1), (capability, system)
     assert {benchmark.capability for benchmark in PAPER} == set(CAPABILITIES)
+
+
+@pytest.mark.parametrize(
+    ("stem", "benchmark", "model"),
+    [
+        ("cls_AID_Qwen2-VL-TinyRS-R1_eval", "cls_AID", "Qwen2-VL-TinyRS-R1"),
+        ("RSVQA_HR-comp_RSVQA_vhm_eval", "RSVQA_HR-comp_RSVQA", "vhm"),
+        ("VG_DOIR_RSVG_test_geochat_eval", "VG_DOIR_RSVG_test", "geochat"),
+        ("LHRS-Bench__eval", "LHRS-Bench", ""),
+        ("cls_AID", "cls_AID", ""),
+        ("cls_AID_mine", "cls_AID_mine", ""),  # any other name is the benchmark's own
+        ("answers_eval", "answers_eval", ""),
+    ],
+)
+def test_answers_of_the_released_evaluation_say_in_their_name_whose_they_are(stem, benchmark, model):
+    assert published_name(stem) == (benchmark, model)
+
+
+def test_they_stand_beside_the_papers_numbers(tmp_path, capsys):
+    path = tmp_path / "cls_WHU_RS19_tinyrs-r1_eval.jsonl"
+    line = {"filename": "/a/b.jpg", "size": [600, 600], "query": " Classify the image.", "answer": "Airport", "pred": "airport"}
+    path.write_text(json.dumps(line) + "\n" + json.dumps(line | {"answer": "Beach"}) + "\n")
+    assert main(["score", str(path), "--kind", "cls", "--out", str(tmp_path / "out")]) == 0
+    assert main(["report", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "| WHU-RS19 | transfer | 2 of 1000" in page and "95.6" in page and "paper, TinyRS-R1" in page

@@ -225,7 +225,11 @@ def _score_command(argv: Sequence[str]) -> int:
         help="whether it had to reason in tags (default: whatever each answer uses)",
     )
     parser.add_argument("--pred_box_scale", help="what the model's boxes run to (default: its dialect's)")
-    parser.add_argument("--model", default="", help="the name to write into scores.json")
+    parser.add_argument(
+        "--model",
+        default="",
+        help="the name to write into scores.json (default: MODEL of BENCHMARK_MODEL_eval.jsonl, as the release writes it)",
+    )
     args = parser.parse_args(argv)
     lines = load_json(args.answers)
     if isinstance(lines, list):
@@ -262,7 +266,8 @@ def _score_command(argv: Sequence[str]) -> int:
         raise BadData(str(error)) from None
     numbers = table(examples, given, args.kind, args.dialect)
     args.out.mkdir(parents=True, exist_ok=True)
-    about = {"benchmark": args.answers.stem, "model": args.model, "kind": args.kind}
+    benchmark, model = suite.published_name(args.answers.stem)
+    about = {"benchmark": benchmark, "model": args.model or model, "kind": args.kind}
     _write(args.out, about | {"thinking": thinking, "rows": len(examples)} | numbers)
     return 0
 

@@ -102,6 +102,15 @@ def find(root: Path, suite: str = "paper") -> tuple[dict[Benchmark, Path], list[
     return here, [benchmark for benchmark in SUITES[suite] if benchmark.stem not in files]
 
 
+def published_name(stem: str) -> tuple[str, str]:
+    """(benchmark, model) of answers called BENCHMARK_MODEL_eval, as the released evaluation calls its files; (`stem`, "")
+    where they are called otherwise."""
+    for benchmark in PAPER:
+        if stem.startswith(f"{benchmark.stem}_") and stem.endswith("_eval"):
+            return benchmark.stem, stem[len(benchmark.stem) + 1 : -len("_eval")]
+    return stem, ""
+
+
 def missing_sentence(root: Path, missing: list[Benchmark]) -> str:
     """What is not there, and where to get it."""
     names = ", ".join(f"{benchmark.stem}.json" for benchmark in missing)
