@@ -152,9 +152,12 @@ class Keeper:
             old = sorted(self._manifests(), reverse=True)[SNAPSHOTS - 1 :]
             drop = {f"snapshots/{each}.{kind}" for each in old for kind in ("json", "db")}
             drop |= {there for there in self._there for each in old if there.startswith(f"log/{each}/")}
+            needed = pictures_of(copy)
+            # What visitors took back goes from here too.
+            drop |= {each for each in self._there if each.startswith("pictures/")} - {f"pictures/{file}" for file in needed}
             self._write(
                 {
-                    **self._pictures(pictures_of(copy)),
+                    **self._pictures(needed),
                     f"snapshots/{name}.db": copy,
                     f"snapshots/{name}.json": json.dumps(manifest, indent=1).encode() + b"\n",
                 },

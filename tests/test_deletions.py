@@ -155,6 +155,24 @@ def test_a_backup_needs_no_picture_that_is_gone_and_a_log_takes_the_words_away_t
         assert back.held("me")["runs"] == 0 and back.search("grandmother") == []
 
 
+def test_the_place_where_it_is_saved_loses_the_picture_with_its_next_snapshot(store, tmp_path, monkeypatch):
+    from annotate import keeper
+    from annotate.vault import Folder
+
+    monkeypatch.setattr(keeper, "LOGS", 0)  # every saving is a snapshot
+    vault = Folder(tmp_path / "bucket")
+    saving = keeper.Keeper(store.path, vault)
+    add_caption(store)
+    asked(store, "me", shade=9)
+    saving.save()
+    assert len([name for name in vault.names() if name.startswith("pictures/")]) == 2
+    store.delete_held("me")
+    saving.save()
+    saving.store.close()
+    assert len([name for name in vault.names() if name.startswith("pictures/")]) == 1
+    assert keeper.restore(vault, tmp_path / "c" / "tinyrs.db").problems == ()
+
+
 def test_the_limit_of_a_minute_holds_for_somebody_who_deletes_in_between(store):
     from annotate.rules import FLAGS_A_MINUTE, TooFast
 
