@@ -20,7 +20,7 @@ TIERS = {
     "tinyrs": 0,
     "tinyrs.example": 0,
     **{f"tinyrs.{name}": 2 for name in ("datasets", "benchmarks", "sources", "models", "engine", "render", "geo")},
-    **{f"tinyrs.{name}": 2 for name in ("local", "server", "tokens", "weights")},
+    **{f"tinyrs.{name}": 2 for name in ("local", "openvino", "convert", "server", "tokens", "weights")},
     "tinyrs.compare": 3,
     "tinyrs.scene": 3,
     "tinyrs.lens": 3,
@@ -31,6 +31,8 @@ TIERS = {
     "tinyrs.many": 5,
     "tinyrs.sharecard": 5,
     "tinyrs.chat": 3,
+    "tinyrs.pairing": 3,
+    "tinyrs.zero": 4,
     "tinyrs.serve": 4,
     "tinyrs.deploy": 3,
     "tinyrs.__main__": 5,
@@ -42,8 +44,9 @@ HOMES = {
     "spaces": ("app",),
     "uvicorn": ("tinyrs.serve",),
     "starlette": ("tinyrs.serve", "app"),
-    "torch": ("tinyrs.local", "training"),
-    "transformers": ("tinyrs.local", "training"),
+    "torch": ("tinyrs.local", "tinyrs.decoding", "training"),
+    "transformers": ("tinyrs.local", "tinyrs.decoding", "tinyrs.openvino", "tinyrs.convert", "training"),
+    "openvino": ("tinyrs.openvino", "tinyrs.convert", "tinyrs.graphs"),
     "trl": ("training",),
     "peft": ("training",),
     "accelerate": ("training",),
@@ -54,7 +57,7 @@ HOMES = {
 }
 """Where each heavy library may be imported: a module, or a package with all that is in it."""
 
-LAZY = ("torch", "transformers", "gradio", "trl", "openai", "huggingface_hub", "supervision", "sqlite3")
+LAZY = ("torch", "transformers", "openvino", "gradio", "trl", "openai", "huggingface_hub", "supervision", "sqlite3")
 
 
 def modules() -> dict[str, Path]:
@@ -192,4 +195,4 @@ def test_pure_modules_load_nothing_heavy():
     assert loaded("import " + ", ".join(pure)) == set()
 
 
-HEAVY = ("tinyrs.local", "tinyrs.server", "tinyrs.__main__")
+HEAVY = ("tinyrs.local", "tinyrs.decoding", "tinyrs.openvino", "tinyrs.server", "tinyrs.__main__")

@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from tinyrs import local
+from tinyrs import decoding, local
 from tinyrs.engine import EngineFailure, EngineUnavailable, Options, open_engine
 from tinyrs.example import Question, Task
 from tinyrs.local import LocalEngine, dtype_for, load_processor
@@ -37,7 +37,7 @@ def engine(untrained):
 
 
 @pytest.fixture
-def dictate(untrained):
+def dictate(untrained, monkeypatch):
     """An engine that writes a text, or the texts of a batch. Steps that are exceptions are raised."""
     engine = LocalEngine(resolve(str(untrained)))
     own_head = engine.model.lm_head
@@ -56,7 +56,7 @@ def dictate(untrained):
             self.step = 0
 
         def forward(self, hidden):
-            tokens = [row[min(self.step, len(row) - 1)] for row in self.rows]
+            tokens = [row[min(self.step, len(row) - 1)] for row in self.rows[: len(hidden)]]
             self.step += 1
             for token in tokens:
                 if isinstance(token, BaseException):
@@ -68,6 +68,17 @@ def dictate(untrained):
             for row, token in enumerate(tokens):
                 logits[row, 0, token] = 100.0
             return logits
+
+    take = decoding.choose
+
+    def choose(scores, rows):
+        """Rows that are over are no longer computed."""
+        tokens = take(scores, rows)
+        if isinstance(head := engine.model.lm_head, Head):
+            head.rows = [words for words, row in zip(head.rows, rows, strict=False) if not row.over]
+        return tokens
+
+    monkeypatch.setattr(decoding, "choose", choose)
 
     def set_up(*rows, **spec):
         engine.spec = replace(engine.spec, **spec)
@@ -169,10 +180,10 @@ def test_the_same_seed_gives_the_same_answer_whatever_else_runs(engine, picture)
 
 def test_sampling_follows_the_probabilities():
     logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]]))
-    sampler = local._Sampler(1.0, 0, 1)
+    sampler = decoding.Sampler(1.0, 0, 1)
     drawn = Counter(sampler(None, logits).argmax().item() for _ in range(4000))
     assert all(abs(drawn[i] / 4000 - p) < 0.03 for i, p in enumerate((0.7, 0.2, 0.1)))
-    cold = local._Sampler(0.1, 0, 1)
+    cold = decoding.Sampler(0.1, 0, 1)
     assert Counter(cold(None, logits).argmax().item() for _ in range(500))[0] > 495
 
 

@@ -137,8 +137,8 @@ def test_a_stale_rope_delta_would_be_noticed(pocket):
     pocket.prefixes.clear()
     (picture,) = pictures(1)
     right = [ask(pocket, picture, question) for question in TELLING]
-    ((key, ((layers, deltas), size)),) = pocket.prefixes._kept.items()
-    pocket.prefixes._kept[key] = (layers, deltas - 30), size
+    ((key, (kept, size)),) = pocket.prefixes._kept.items()
+    pocket.prefixes._kept[key] = replace(kept, shift=kept.shift - 30), size
     wrong = [ask(pocket, picture, question) for question in TELLING]
     pocket.prefixes.clear()
     assert wrong != right and right == [cold(pocket, picture, question) for question in TELLING]
@@ -191,14 +191,13 @@ def test_the_picture_is_read_once(engine, picture):
 
 def test_what_is_kept_is_never_changed(engine, picture):
     ask(engine, picture, QUESTIONS[0])
-    ((layers, deltas), size) = next(iter(engine.prefixes._kept.values()))
-    before = [tensor.clone() for layer in layers for tensor in layer], deltas.clone()
+    kept, size = next(iter(engine.prefixes._kept.values()))
+    before = [tensor.clone() for layer in kept.layers for tensor in layer]
     ask(engine, picture, QUESTIONS[3], Options(max_new_tokens=20))
     ask(engine, picture.resize((280, 56)), QUESTIONS[0])
     engine.batch([(picture, QUESTIONS[1])] * 2, SHORT)
-    after = [tensor for layer in layers for tensor in layer]
-    assert all(torch.equal(a, b) for a, b in zip(before[0], after, strict=True))
-    assert torch.equal(before[1], deltas)
+    after = [tensor for layer in kept.layers for tensor in layer]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     # No larger storage is held behind what is counted.
     assert sum(tensor.untyped_storage().nbytes() for tensor in after) == size
 
@@ -267,7 +266,7 @@ def test_a_closed_or_failing_model_lets_go(engine, picture, monkeypatch):
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.model, "generate", full)
+        patch.setattr(engine.model, "forward", full)
         with pytest.raises(EngineFailure):
             ask(engine, picture, QUESTIONS[1])
     assert len(engine.prefixes) == 0 == engine.prefixes.bytes

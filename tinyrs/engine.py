@@ -4,7 +4,8 @@
     for reply in engine.stream(picture.image, Question("How many ships are there?", Task.COUNTING)):
         print(reply.text)
 
-tinyrs/local.py (transformers) and tinyrs/server.py (OpenAI-compatible) are imported when a model needs them.
+tinyrs/local.py (transformers), tinyrs/openvino.py and tinyrs/server.py (OpenAI-compatible) are imported when a model
+needs them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from tinyrs.example import Question
+from tinyrs.example import Question, Task
 from tinyrs.models import ModelSpec, resolve
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Options:
     stop            the answer ends before any of these strings
     max_pixels      the picture is resized to at most this area, in pixels: fewer are answered sooner. None, and
                     anything above it, is the model's own budget
+    choose          the answer is the likeliest of the question's labels, where it has any: sooner, and never another
+                    text. What greedy writes, where that is a label. Not for models that think
 
     ValueError where a number makes no sense.
     """
@@ -49,6 +52,7 @@ class Options:
     seed: int = 0
     stop: tuple[str, ...] = ()
     max_pixels: int | None = None
+    choose: bool = False
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
@@ -132,6 +136,8 @@ def open_engine(model: str | ModelSpec) -> Engine:
         if spec not in _engines:
             if spec.kind == "server":
                 from tinyrs.server import ServerEngine as Kind
+            elif spec.kind == "openvino":
+                from tinyrs.openvino import OpenVINOEngine as Kind
             else:
                 from tinyrs.local import LocalEngine as Kind
             _engines[spec] = Kind(spec)
@@ -157,6 +163,18 @@ def capped(spec: ModelSpec, options: Options) -> ModelSpec:
             f"{spec.name} needs at least {spec.min_pixels:,} pixels of a picture; {options.max_pixels:,} were allowed."
         )
     return replace(spec, max_pixels=options.max_pixels)
+
+
+LONGEST = {Task.CLASSIFICATION: 32, Task.COUNTING: 32, Task.GROUNDING: 256}
+"""Tokens after which an answer without reasoning is cut off, by task: no label, number or list of ten boxes is longer."""
+
+
+def longest(spec: ModelSpec, question: Question, options: Options) -> int:
+    """Tokens after which the answer of `spec` to `question` is cut off."""
+    if options.max_new_tokens is not None:
+        return options.max_new_tokens
+    most = spec.max_new_tokens
+    return most if spec.thinking else min(most, LONGEST.get(question.task, most))
 
 
 def conversation(spec: ModelSpec, question: Question) -> list[dict]:

@@ -11,7 +11,7 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from transformers import (
     AutoImageProcessor,
     AutoModelForImageTextToText,
     AutoProcessor,
-    DynamicCache,
     GenerationConfig,
     LogitsProcessor,
     StoppingCriteria,
@@ -31,10 +30,22 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from tinyrs.config import Config
-from tinyrs.engine import EngineFailure, EngineUnavailable, Job, Options, Reply, capped, conversation, failure
+from tinyrs.decoding import Kept, Sampler, write
+from tinyrs.engine import (
+    EngineFailure,
+    EngineUnavailable,
+    Job,
+    Options,
+    Reply,
+    capped,
+    conversation,
+    failure,
+    longest,
+)
 from tinyrs.example import Question
 from tinyrs.models import ModelSpec
 from tinyrs.prefix import Prefixes, key_of
+from tinyrs.sharing import Asked, Queue
 from tinyrs.tokens import Row, plain
 from tinyrs.weights import folder_of
 
@@ -46,6 +57,9 @@ SMALL = 2**30
 FIXED_SIZE = 1024
 """Tokens that a picture is taken for where the model makes all pictures one size (LLaVA: 576)."""
 
+KNOWN = 4096
+"""Pictures whose pixels are known at sight, so that nothing has to be resized to find what is kept of them."""
+
 PREFIXED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 """The model types whose state after a picture is keys, values and one number, `rope_deltas`."""
 
@@ -56,16 +70,20 @@ FAILED = "The model stopped with an error; the log says why."
 class LocalEngine:
     """An `Engine` (tinyrs/engine.py) over the weights of `spec.source`, a folder or a hub id.
 
-    One question at a time: the model keeps the positions of the picture it last saw (`rope_deltas`), so a
-    lock guards it. `spec.revision` is the commit that was loaded. Raises `EngineUnavailable`.
+    `spec.revision` is the commit that was loaded. Raises `EngineUnavailable`.
 
     [system + picture] and the question after it are computed in two steps, and the first is kept for the next
     questions (TINYRS_PREFIX_BYTES of them): an answer is bit for bit the same, kept or not. `two_steps` is
     whether the model can; set to False it is plain `generate`, which reads everything at once. `batch` answers
-    in the order of length, as many rows at once as TINYRS_BATCH_TOKENS allow.
+    in the order of length, as many rows at once as TINYRS_BATCH_TOKENS allow. Questions that arrive while the
+    model is busy are answered together where that helps (tinyrs/sharing.py).
+
+    `network` is a model that is used in place of the folder's weights, for measuring.
     """
 
-    def __init__(self, spec: ModelSpec, device: str | None = None) -> None:
+    _queue: Queue | None = None
+
+    def __init__(self, spec: ModelSpec, device: str | None = None, network=None) -> None:
         folder = folder_of(spec)
         if not Path(spec.source).is_dir():
             spec = replace(spec, revision=folder.name)  # the hub's cache names a snapshot by its commit
@@ -75,11 +93,11 @@ class LocalEngine:
         if config.threads:
             torch.set_num_threads(config.threads)
         self.batch_tokens = config.batch_tokens
-        self.prefixes = Prefixes(config.prefix_bytes)
+        self.prefixes, self._known = Prefixes(config.prefix_bytes), Prefixes(KNOWN)
         error = None
         try:
             self.processor = load_processor(folder)
-            self.model = load_model(folder, self.device)
+            self.model = load_model(folder, self.device) if network is None else network
         except EngineUnavailable as e:
             error = e
         except Exception as e:
@@ -92,15 +110,14 @@ class LocalEngine:
             )
         self._ends = _end_tokens(self.model, self.processor.tokenizer)
         self.two_steps = _looks_back_only(self.model.config)
-        # transformers is about to rename it.
-        known = inspect.signature(self.model.forward).parameters
-        self._cache_word = "cache" if "cache" in known else "past_key_values"
         # What a checkpoint ships (the 2B one: top_k=1, T=0.01) would fill the gaps in what `generate` gets.
         self.model.generation_config = GenerationConfig(
             eos_token_id=sorted(self._ends), pad_token_id=self._pad
         )
         self._lock = threading.Lock()
         self._jobs: set[Job] = set()
+        if self.two_steps and (spec.thinking or self.device != "cpu"):
+            self._queue = Queue(self._answer_all)
 
     @property
     def _pad(self) -> int:
@@ -117,7 +134,8 @@ class LocalEngine:
         def work(job: Job) -> None:
             self._jobs.add(job)
             try:
-                job.publish(self._answer([(picture, question)], options, job.stop, job.publish)[0])
+                asked = Asked((picture, question), options, job.stop, job.publish)
+                job.publish(self._queue.ask(asked) if self._queue else self._answer_all([asked])[0])
             finally:
                 self._jobs.discard(job)
 
@@ -126,10 +144,15 @@ class LocalEngine:
     def batch(
         self, pairs: Sequence[tuple[Image.Image, Question]], options: Options = Options()
     ) -> list[Reply]:
-        replies: list[Reply] = [None] * len(pairs)
-        for rows in self._batches(pairs, capped(self.spec, options)):
-            found = self._answer([pairs[row] for row in rows], options, threading.Event())
-            for row, reply in zip(rows, found, strict=True):
+        return self._answer_all([Asked(pair, options) for pair in pairs])
+
+    def _answer_all(self, asked: Sequence[Asked]) -> list[Reply]:
+        """The replies to all that was `asked` with the same options, in groups that fit. Raises `EngineFailure`."""
+        if not asked:
+            return []
+        replies: list[Reply] = [None] * len(asked)
+        for rows in self._batches([each.pair for each in asked], capped(self.spec, asked[0].options)):
+            for row, reply in zip(rows, self._answer([asked[row] for row in rows]), strict=True):
                 replies[row] = reply
         return replies
 
@@ -142,20 +165,18 @@ class LocalEngine:
             self.prefixes.clear()
             self._lock.release()
 
-    def _answer(
-        self,
-        pairs: Sequence[tuple[Image.Image, Question]],
-        options: Options,
-        stop: threading.Event,
-        publish: Callable[[Reply], None] | None = None,
-    ) -> list[Reply]:
-        """The replies to `pairs`; on the way, the first row's to `publish`. Raises `EngineFailure`."""
+    def _answer(self, asked: Sequence[Asked]) -> list[Reply]:
+        """The replies to all that was `asked`, at once. Raises `EngineFailure`."""
+        options, pairs = asked[0].options, [each.pair for each in asked]
         spec, error = capped(self.spec, options), None
+        if options.choose and spec.thinking:
+            raise EngineFailure(f"{spec.name} reasons before it answers, so it cannot be held to a list of answers.")
         with self._lock:
-            rows = [
-                Row(self.processor.tokenizer, self.spec, options, self._ends, time.perf_counter())
-                for _ in pairs
-            ]
+            started = time.perf_counter()
+            rows = [self._row(each, started) for each in asked]
+            stop, publish = asked[0].stop, asked[0].publish
+            if len(asked) > 1:  # each row knows its own
+                stop, publish = _All([each.stop for each in asked]), None
             try:
                 self._generate(pairs, spec, options, rows, stop, publish)
             except EngineFailure as e:
@@ -175,92 +196,90 @@ class LocalEngine:
             raise error
         return [row.reply() for row in rows]
 
+    def _row(self, asked: Asked, started: float) -> Row:
+        question, tokenizer = asked.pair[1], self.processor.tokenizer
+        labels = question.labels if asked.options.choose else ()
+        return Row(
+            tokenizer,
+            self.spec,
+            asked.options,
+            self._ends,
+            started,
+            longest(self.spec, question, asked.options),
+            asked.stop,
+            asked.publish,
+            [tuple(tokenizer.encode(label, add_special_tokens=False)) for label in labels],
+        )
+
     def _generate(self, pairs, spec, options: Options, rows: list[Row], stop: threading.Event, publish) -> None:
         if stop.is_set():
             return
         if self.model is None:
             raise EngineFailure(f"{self.spec.name} was closed.")
-        config = GenerationConfig(
-            do_sample=False,
-            max_new_tokens=rows[0].budget,
-            eos_token_id=sorted(self._ends),
-            pad_token_id=self._pad,
-        )
-        sampler = [_Sampler(options.temperature, options.seed, len(pairs))] if options.temperature > 0 else []
         with torch.inference_mode():
             # A GPU reads many pictures sooner at once than one after the other; a CPU does not.
-            apart = self.two_steps and (len(pairs) == 1 or self.device == "cpu")
-            if apart:
-                inputs = self._after_pictures(pairs, rows, spec)
-            else:
-                inputs = self._inputs(pairs, spec).to(self.device)
-            if stop.is_set():
+            if self.two_steps and (len(pairs) == 1 or self.device == "cpu"):
+                kept, questions = self._read(pairs, rows, spec)
+                if not stop.is_set():
+                    write(self.model, kept, questions, rows, options, self._pad)
                 return
-            progress = _Progress(rows, inputs["input_ids"].shape[1], stop, publish)
+            inputs = self._inputs(pairs, spec).to(self.device)
+            config = GenerationConfig(
+                do_sample=False,
+                max_new_tokens=max(row.budget for row in rows),
+                eos_token_id=sorted(self._ends),
+                pad_token_id=self._pad,
+            )
             self.model.generate(
-                **inputs, generation_config=config, stopping_criteria=[progress], logits_processor=sampler
+                **inputs,
+                generation_config=config,
+                stopping_criteria=[_Progress(rows, inputs["input_ids"].shape[1])],
+                logits_processor=_processors(options, rows),
             )
 
-    def _after_pictures(
+    def _read(
         self, pairs: Sequence[tuple[Image.Image, Question]], rows: Sequence[Row], spec: ModelSpec
-    ) -> dict:
-        """What `generate` needs to go on after the pictures of `pairs`, which are read now or were before.
+    ) -> tuple[list[Kept], list[torch.Tensor]]:
+        """What the model keeps of each pair's picture, read now or before, and the ids of what follows it."""
+        kept, questions, now = [], [], {}
+        for (picture, question), row in zip(pairs, rows, strict=True):
+            ids = self.processor.tokenizer(self._prompt(question), **self._plain_start)["input_ids"]
+            at = ids.index(self.model.config.image_token_id)
+            image = picture if picture.mode == "RGB" else picture.convert("RGB")
+            budget = f"{spec.min_pixels} {spec.max_pixels}"
+            shown = key_of(budget, str(ids[:at]), str(image.size), image.tobytes())
+            if (key := self._known.get(shown)) is None:
+                key, inputs = self._key(image, question, spec)
+                self._known.put(shown, key, 1)
+            else:
+                inputs = None
+            found = now.get(key) or self.prefixes.get(key)
+            row.kept = found is not None
+            if found is None:
+                inputs = inputs or self._inputs([(image, question)], spec)
+                found = self._look(inputs)
+                self.prefixes.put(key, found, found.nbytes)
+            now[key] = found
+            kept.append(found)
+            questions.append(torch.tensor(ids[at + 1 :]))
+        return kept, questions
 
-        A picture's keys and values come with its `rope_deltas`: with those of another picture the model would
-        take every later token for one at another place, and say nothing. Each row is [padding, start up to the
-        end of the picture, padding, question]; the padding is masked, and positions do not count it.
-        """
-        read: dict[bytes, tuple] = {}
-        keys, starts, ends = [], [], []
-        for pair, row in zip(pairs, rows, strict=True):
-            inputs = self._inputs([pair], spec)
-            ids = inputs["input_ids"][0]
-            end = int(inputs["mm_token_type_ids"][0].nonzero()[-1]) + 1
-            key = key_of(
-                self.spec.source,
-                str(self.spec.revision),
-                str(self.model.dtype),
-                ids[:end].numpy(),
-                inputs["image_grid_thw"].numpy(),
-                inputs["pixel_values"].numpy(),
-            )
-            row.kept = key in read or (found := self.prefixes.get(key)) is not None
-            if key not in read:
-                read[key] = found if row.kept else self._read_picture(key, inputs, end)
-            keys.append(key)
-            starts.append(ids[:end])
-            ends.append(ids[end:])
-        kept = [read[key] for key in keys]
-        layers = [
-            tuple(_on_the_right([layers[number][side] for layers, _ in kept], dim=2) for side in (0, 1))
-            for number in range(len(kept[0][0]))
-        ]
-        self.model.model.rope_deltas = torch.cat([deltas for _, deltas in kept])
-        ids = [_on_the_right([row[None] for row in part], 1, self._pad) for part in (starts, ends)]
-        mask = [_on_the_right([torch.ones_like(row[None]) for row in part], 1) for part in (starts, ends)]
-        return {
-            "input_ids": torch.cat(ids, 1).to(self.device),
-            "attention_mask": torch.cat(mask, 1).to(self.device),
-            self._cache_word: DynamicCache(layers),  # copies: what is kept stays as it is
-        }
+    def _look(self, inputs) -> Kept:
+        """What the model keeps of `inputs` up to the end of their picture."""
+        return Kept.read(self.model, inputs, _end_of_picture(inputs))
 
-    def _read_picture(self, key: bytes, inputs, end: int) -> tuple[list[tuple], torch.Tensor]:
-        """The keys and values of every layer (1, heads, end, size) after the first `end` tokens, and `rope_deltas`."""
-        model, cache = self.model.model, DynamicCache()
-        ids = inputs["input_ids"][:, :end].to(self.device)
-        model.rope_deltas = None
-        model(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            mm_token_type_ids=inputs["mm_token_type_ids"][:, :end].to(self.device),
-            pixel_values=inputs["pixel_values"].to(self.device),
-            image_grid_thw=inputs["image_grid_thw"].to(self.device),
-            use_cache=True,
-            **{self._cache_word: cache},
+    def _key(self, image: Image.Image, question: Question, spec: ModelSpec) -> tuple[bytes, dict]:
+        """The name of what is kept of `image`, by the pixels that the model sees, and what the processor made of it."""
+        inputs = self._inputs([(image, question)], spec)
+        key = key_of(
+            self.spec.source,
+            str(self.spec.revision),
+            str(self.model.dtype),
+            inputs["input_ids"][0, : _end_of_picture(inputs)].numpy(),
+            inputs["image_grid_thw"].numpy(),
+            inputs["pixel_values"].numpy(),
         )
-        made = [(layer.keys, layer.values) for layer in cache.layers], model.rope_deltas
-        self.prefixes.put(key, made, sum(tensor.nbytes for layer in made[0] for tensor in layer))
-        return made
+        return key, inputs
 
     def _batches(
         self, pairs: Sequence[tuple[Image.Image, Question]], spec: ModelSpec | None = None
@@ -304,18 +323,21 @@ class LocalEngine:
             tokenize=False,
         )
 
+    @property
+    def _plain_start(self) -> dict:
+        """What the tokenizer has to be told where the chat template already writes its first token."""
+        start = self.processor.tokenizer.bos_token
+        return {"add_special_tokens": False} if start and self._prompt(Question("")).startswith(start) else {}
+
     def _inputs(self, pairs: Sequence[tuple[Image.Image, Question]], spec: ModelSpec | None = None):
         """What the model reads: prompts with their pictures in the pixel budget of `spec`, padded on the left."""
         spec = spec or self.spec
-        processor, tokenizer = self.processor, self.processor.tokenizer
         texts = [self._prompt(question) for _, question in pairs]
-        kwargs = {}
-        if tokenizer.bos_token and texts[0].startswith(tokenizer.bos_token):
-            kwargs["add_special_tokens"] = False  # the template wrote it already
+        kwargs = dict(self._plain_start)
         if self._by_area:
             size = {"shortest_edge": spec.min_pixels, "longest_edge": spec.max_pixels}
             kwargs["images_kwargs"] = {"size": size}
-        return processor(
+        return self.processor(
             text=texts,
             images=[[picture.convert("RGB")] for picture, _ in pairs],
             padding=True,
@@ -325,10 +347,10 @@ class LocalEngine:
 
 
 class _Progress(StoppingCriteria):
-    """Reads every token as it is made, and ends each row where its answer ends, or all of them at `stop`."""
+    """Reads every token as it is made, and ends each row where its answer ends or nobody wants it any more."""
 
-    def __init__(self, rows: list[Row], prompt: int, stop: threading.Event, publish) -> None:
-        self.rows, self.seen, self.stop, self.publish = rows, prompt, stop, publish
+    def __init__(self, rows: list[Row], prompt: int) -> None:
+        self.rows, self.seen = rows, prompt
 
     def __call__(self, input_ids, scores, **kwargs):
         for column in input_ids[:, self.seen :].T.tolist():
@@ -336,26 +358,49 @@ class _Progress(StoppingCriteria):
                 if not row.done:
                     row.take(token)
         self.seen = input_ids.shape[1]
-        if self.publish is not None and not self.rows[0].done:
-            self.publish(self.rows[0].reply())
-        over = self.stop.is_set()
-        return torch.tensor([over or row.done for row in self.rows], device=input_ids.device)
+        return torch.tensor([row.over for row in self.rows], device=input_ids.device)
 
 
-class _Sampler(LogitsProcessor):
-    """Sampling as greedy choice after Gumbel noise, with random numbers of its own for each row.
+class _Held(LogitsProcessor):
+    """Leaves each row only the tokens that it may take."""
 
-    torch's own sampling draws from one stream for the whole process: answers would depend on what else runs.
-    """
-
-    def __init__(self, temperature: float, seed: int, rows: int) -> None:
-        self.temperature = temperature
-        self.sources = [torch.Generator().manual_seed(seed) for _ in range(rows)]
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows = rows
 
     def __call__(self, input_ids, scores):
-        noise = torch.stack([torch.rand(scores.shape[1], generator=source) for source in self.sources])
-        gumbel = -torch.log(-torch.log(noise.clamp_(1e-20, 1 - 1e-7)))
-        return scores.float() / self.temperature + gumbel.to(scores.device)
+        for place, row in enumerate(self.rows):
+            if not row.over and (allowed := row.allowed()) is not None:
+                only = torch.full_like(scores[place], -torch.inf)
+                only[allowed] = scores[place, allowed]
+                scores[place] = only
+        return scores
+
+
+class _Drawn(Sampler, LogitsProcessor):
+    """`Sampler`, as `generate` takes it."""
+
+
+class _All:
+    """Set once every one of several events is."""
+
+    def __init__(self, events: Sequence[threading.Event]) -> None:
+        self._events = events
+
+    def is_set(self) -> bool:
+        return all(event.is_set() for event in self._events)
+
+
+def _processors(options: Options, rows: list[Row]) -> list[LogitsProcessor]:
+    """What `generate` does to the scores before it takes the highest."""
+    found = [_Held(rows)] if any(row.choices for row in rows) else []
+    if options.temperature > 0:
+        found.append(_Drawn(options.temperature, options.seed, len(rows)))
+    return found
+
+
+def _end_of_picture(inputs) -> int:
+    """Tokens of the one row of `inputs` up to the end of its picture."""
+    return int(inputs["mm_token_type_ids"][0].nonzero()[-1]) + 1
 
 
 _loading = threading.Lock()
@@ -431,17 +476,6 @@ def _without_video(kind: type) -> type:
             super().__init__(image_processor, tokenizer, chat_template=chat_template, **kwargs)
 
     return PictureProcessor
-
-
-def _on_the_right(tensors: Sequence[torch.Tensor], dim: int, fill: int = 0) -> torch.Tensor:
-    """`tensors` below each other (along 0), each with `fill` before it along `dim` up to the longest one's length."""
-    length = max(tensor.shape[dim] for tensor in tensors)
-    padded = []
-    for tensor in tensors:
-        shape = list(tensor.shape)
-        shape[dim] = length - shape[dim]
-        padded.append(torch.cat([tensor.new_full(shape, fill), tensor], dim) if shape[dim] else tensor)
-    return torch.cat(padded)
 
 
 def _looks_back_only(config) -> bool:

@@ -5,7 +5,9 @@ Any tokenizer of transformers will do; nothing here needs the model, or torch.
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tinyrs.engine import Options, Reply, ending
@@ -15,13 +17,23 @@ from tinyrs.models import ModelSpec
 
 @dataclass
 class Row:
-    """One answer of a batch, token by token."""
+    """One answer of a batch, token by token.
+
+    limit    tokens after which it is cut off
+    stop     set from outside when nobody wants the answer any more
+    publish  gets the answer after every token
+    choices  the answers that there are, as tokens: nothing else is written. Empty where anything may be
+    """
 
     tokenizer: object
     spec: ModelSpec
     options: Options
     ends: frozenset[int]
     started: float
+    limit: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+    publish: Callable[[Reply], None] | None = None
+    choices: Sequence[tuple[int, ...]] = ()
     ids: list[int] = field(default_factory=list)
     text: str = ""
     first: float | None = None
@@ -34,10 +46,35 @@ class Row:
 
     @property
     def budget(self) -> int:
-        return self.options.max_new_tokens or self.spec.max_new_tokens
+        return self.limit or self.options.max_new_tokens or self.spec.max_new_tokens
+
+    @property
+    def over(self) -> bool:
+        """No further token is wanted."""
+        return self.done or self.stop.is_set()
+
+    def allowed(self) -> list[int] | None:
+        """The tokens that some choice goes on with, or ends with; None where any token may come."""
+        if not self.choices:
+            return None
+        going = {choice[len(self.ids)] for choice in self._possible() if len(choice) > len(self.ids)}
+        ended = self.ends if tuple(self.ids) in self.choices else ()
+        return sorted(going | set(ended))
+
+    def _possible(self) -> list[tuple[int, ...]]:
+        return [choice for choice in self.choices if list(choice[: len(self.ids)]) == self.ids]
 
     def take(self, token: int) -> None:
         """Add one token, and see whether the answer ends with it."""
+        self._take(token)
+        if self.choices and not self.done and len(left := self._possible()) == 1:
+            for token in (*left[0][len(self.ids) :], min(self.ends)):  # nothing is left to choose
+                if not self.done:
+                    self._take(token)
+        if self.publish is not None:
+            self.publish(self.reply())
+
+    def _take(self, token: int) -> None:
         self.seconds = time.perf_counter() - self.started
         if self.first is None:
             self.first = self.seconds
