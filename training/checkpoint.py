@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinyrs.models import SHIPPED, resolve, weights_digest
+from tinyrs.models import MODELS, SHIPPED, resolve, weights_digest
 from training.command import first
 from training.recipe import BadRecipe, Recipe
 
@@ -33,9 +33,9 @@ PROCESSOR_FILES = (
 
 def base_folder(model: str | Path) -> Path:
     """The folder of a checkpoint: a folder, a name of the model table, or the local copy of a hub id."""
-    if Path(model).is_dir():
-        return _whole(Path(model))
     name = str(model)
+    if name not in MODELS and Path(model).is_dir():  # in a checkout `tinyrs` is also a folder: of code
+        return _whole(Path(model))
     if "/" in name and "?" not in name and "://" not in name:
         name += "?dialect=tinyrs"  # a base is trained, not asked, so it need not declare its dialect
     spec = resolve(name)
