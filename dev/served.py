@@ -47,34 +47,56 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def the_app(data: Path, seconds: float = 120) -> Iterator[str]:
-    """`python app.py` on a free port with its store in `data`; its address once it answers, without a slash.
+def the_app(data: Path, seconds: float = 120, cwd: Path = ROOT, env: dict | None = None) -> Iterator[str]:
+    """`python app.py` of the folder `cwd` on a free port with its store in `data`; its address once it answers, without
+    a slash. `env`: its environment instead of this process's.
 
     RuntimeError where it ended or did not answer within `seconds`.
     """
-    url = f"http://127.0.0.1:{(port := free_port())}"
+    with app_process(data, cwd, env) as (process, answers):
+        _wait_for(process, answers, seconds)
+        yield answers.url
+
+
+@contextlib.contextmanager
+def app_process(
+    data: Path, cwd: Path = ROOT, env: dict | None = None
+) -> Iterator[tuple[subprocess.Popen, Answers]]:
+    """`python app.py` on a free port with its store in `data`, and whether its page answers."""
+    answers = Answers(f"http://127.0.0.1:{(port := free_port())}")
     process = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port)],
-        cwd=ROOT,
-        env=os.environ | {"TINYRS_DATA": str(data), "GRADIO_ANALYTICS_ENABLED": "False"},
+        cwd=cwd,
+        env=(os.environ if env is None else env) | {"TINYRS_DATA": str(data), "GRADIO_ANALYTICS_ENABLED": "False"},
         stdout=subprocess.DEVNULL,
     )
     try:
-        _wait_for(url, process, seconds)
-        yield url
+        yield process, answers
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait_for(url: str, process: subprocess.Popen, seconds: float) -> None:
+class Answers:
+    """Whether there is a page at `url`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __call__(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url, timeout=5):
+                return True
+        except OSError:
+            return False
+
+
+def _wait_for(process: subprocess.Popen, answers: Answers, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"app.py ended with {process.returncode}")
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.05)
+        if answers():
+            return
+        time.sleep(0.05)
     raise RuntimeError(f"app.py did not answer within {seconds:.0f} s")

@@ -54,7 +54,7 @@ def about(page: Page) -> str:
             models.append(f'<article><h3>{escape(name)}</h3><p class="error">{escape(error)}</p></article>')
     return (
         '<div class="about-page"><h2>Which models answer</h2>'
-        "<p>The page opens with two models. Nothing you ask leaves this server unless a model is the address of another one.</p>"
+        f"<p>The page opens with two models. {escape(page.why)} Nothing you ask leaves this server unless a model is the address of another one.</p>"
         f'<div class="about-models">{"".join(models)}</div>'
         f"<h2>What people say</h2>{_votes(page)}"
         "<h2>What they cannot do</h2><ul>"

@@ -31,7 +31,9 @@ NAMES = ("ask", "compare", "flag", "next_item", "submit", "stats", "export")
 """All endpoints that are offered. A test holds that there are no others."""
 
 READING = ("ask", "stats")
-"""Those that change nothing and lease nothing: what a language model's tools may call."""
+"""Those that change nothing and lease nothing: what a language model's tools may call (TINYRS_MCP=1).
+
+`compare` is not among them, because it can be told to keep."""
 
 
 def endpoints(page: Page) -> None:
@@ -154,6 +156,16 @@ def endpoints(page: Page) -> None:
         button.click(_told(handler), inputs, gr.JSON(visible=False), api_name=handler.__name__, **models)
     for handler in (flag, next_item, submit, stats, export):
         gr.api(_told(handler), api_name=handler.__name__, concurrency_limit=4, concurrency_id="api")
+
+
+def only_reading(demo: gr.Blocks) -> None:
+    """Take away every tool of Gradio's MCP server but those that read: it makes one of each endpoint."""
+    if server := demo.mcp_server_obj:
+        server.tool_to_endpoint = {
+            name: endpoint
+            for name, endpoint in server.tool_to_endpoint.items()
+            if endpoint.removeprefix("/") in READING
+        }
 
 
 def _told(handler: Callable) -> Callable:

@@ -42,6 +42,9 @@ class Sentence(Exception):
 class Page:
     """What the handlers share: the store, the models on offer, and who is being answered."""
 
+    why = ""
+    """Why these two models answer here, in one sentence for the About tab."""
+
     def __init__(self, config: Config, pair, open_engine, resolve, store: Store, people: People):
         self.config, self.store, self.people = config, store, people
         self.pair = tuple(pair or config.pair)

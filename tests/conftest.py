@@ -11,6 +11,7 @@ os.environ.update(
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     GRADIO_ANALYTICS_ENABLED="False",
     TOKENIZERS_PARALLELISM="false",
+    TINYRS_MCP="1",  # so that app.py lets Gradio import mcp; each test is without it again
 )
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -5,21 +5,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import yaml
+from gradio_client import Client, handle_file
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
+from dev.served import the_app
+from screens.api import NAMES
 from tinyrs import deploy
 from tinyrs.__main__ import main
 from tinyrs.config import ROOT
+from tinyrs.models import MODELS
+from tinyrs.pairing import LARGE
 
 TOKEN = "hf_" + "canaryCanary0123456789abcdefghij"  # in two, so that this file holds no key itself
 CARD = "---\ntitle: T\nsdk: gradio\napp_file: app.py\n---\n# T\n"
@@ -98,19 +107,63 @@ def test_a_dry_run_lists_this_repository_as_a_space_needs_it(capsys):
     assert f"{sum(found.values()):,}  bytes in {len(found)} files" in out
 
 
+def front_matter() -> dict:
+    return yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+
+
+def test_the_front_matter_is_what_the_hub_documents():
+    """https://huggingface.co/docs/hub/spaces-config-reference, and ZeroGPU's page for Python."""
+    from huggingface_hub import SpaceHardware
+
+    card = front_matter()
+    kinds = {
+        "title": str, "emoji": str, "colorFrom": str, "colorTo": str, "sdk": str, "sdk_version": str,
+        "python_version": str, "app_file": str, "license": str, "short_description": str, "models": list,
+        "preload_from_hub": list, "suggested_hardware": str, "hf_oauth": bool, "tags": list,
+    }  # fmt: skip
+    assert {key: type(value) for key, value in card.items()} == kinds
+    colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {card["colorFrom"], card["colorTo"]} <= colours and not card["emoji"].isascii()
+    assert card["sdk"] == "gradio" and (ROOT / card["app_file"]).is_file()
+    assert len(card["short_description"]) <= 60 and card["hf_oauth"] is True
+    assert card["suggested_hardware"] in [each.value for each in SpaceHardware]
+    assert card["python_version"] in ("3.12.12", "3.10.13")  # the two that ZeroGPU runs
+    assert all(re.fullmatch(r"[a-z0-9-]+", tag) for tag in card["tags"])
+
+
+def test_the_weights_that_are_fetched_at_build_are_those_of_the_pair_that_a_gpu_gets():
+    card, sources = front_matter(), [MODELS[name].source for name in LARGE]
+    assert card["models"] == sources
+    # "owner/name", or "owner/name file,file", or "owner/name file,file commit"
+    assert [line.split()[0] for line in card["preload_from_hub"]] == sources
+
+
 def test_the_front_matter_of_this_repository_fits_its_requirements():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    card = yaml.safe_load(text.split("---\n")[1])
-    wanted = [
-        Requirement(line.partition("#")[0])
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if line[:1] not in "#"
-    ]
-    gradio = next(each for each in wanted if each.name == "gradio")
-    assert gradio.specifier.contains(str(card["sdk_version"])) and len(card["short_description"]) <= 60
-    assert (
-        card["sdk"] == "gradio" and (ROOT / card["app_file"]).is_file() and card["title"] and card["license"]
-    )
+    card = front_matter()
+    lines = (line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
+    wanted = {each.name: each for each in map(Requirement, filter(None, lines))}
+    assert wanted["gradio"].specifier.contains(str(card["sdk_version"]))
+    # What a Space's own installation of Gradio brings along is what the app needs of it.
+    assert wanted["gradio"].extras == {"oauth", "mcp"} and "spaces" not in wanted
+    assert str(card["sdk_version"]) == version("gradio"), "the version that the tests ran with"
+    (pythons,) = re.findall(r'requires-python = "(.*)"', (ROOT / "pyproject.toml").read_text())
+    assert SpecifierSet(pythons).contains(card["python_version"])
+
+
+def test_what_is_listed_is_enough_for_the_app(tmp_path, capsys):
+    """Exactly the listed files, in an empty folder, with nothing else to import from: the app starts and answers."""
+    assert main(["deploy", "--repo", "ada/tinyrs", "--dry-run"]) == 0
+    space, contents = tmp_path / "space", deploy.plan(ROOT).contents
+    assert set(listed(capsys.readouterr().out)) == set(contents)
+    write(space, contents)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with the_app(tmp_path / "data", cwd=space, env=env) as url:
+        client = Client(url, verbose=False)
+        picture = handle_file(space / "assets" / "examples" / "port.png")
+        said = client.predict(picture=picture, question="How many ships can you see?", api_name="/ask")
+        assert said["model"] == "pocket" and said["answer"]
+        assert set(httpx.get(f"{url}/gradio_api/info").json()["named_endpoints"]) == {f"/{name}" for name in NAMES}
+    assert not (space / "data").exists()
 
 
 def test_what_is_not_committed_is_not_listed_and_said(checkout, capsys):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,31 @@ class _Side:
 
 
 def compare(
+    engines: Mapping[str, Engine | ModelSpec | str],
+    picture: Image,
+    question: Question,
+    options: Options = Options(),
+    cancelled: threading.Event | None = None,
+) -> Iterator[Event]:
+    """`compare_here`, or what `lend` put in its place: everything that asks models on the page comes through here."""
+    yield from (_there or compare_here)(engines, picture, question, options, cancelled)
+
+
+_there: Callable[..., Iterator[Event]] | None = None
+
+
+def lend(there: Callable[..., Iterator[Event]] | None) -> None:
+    """From now on `compare` is `there`, which has a GPU in another process (tinyrs/zero.py); None: in this one again."""
+    global _there
+    _there = there
+
+
+def lent() -> bool:
+    """Whether the models answer in another process."""
+    return _there is not None
+
+
+def compare_here(
     engines: Mapping[str, Engine | ModelSpec | str],
     picture: Image,
     question: Question,
@@ -143,15 +168,19 @@ def _event(side: _Side) -> Event:
 
 
 def _with_answer(event: Event, side: _Side) -> Event:
+    return event if side.spec is None else read(event, side.spec)
+
+
+def read(event: Event, spec: ModelSpec) -> Event:
     """`event` with its text taken apart: done here, once for each event that is read, not for each token."""
-    if event.reply is None or side.spec is None:
+    if event.reply is None:
         return event
     answer = parse(
         event.reply.text,
-        dialect=side.spec.dialect,
-        thinking=side.spec.thinking,
+        dialect=spec.dialect,
+        thinking=spec.thinking,
         finished=event.reply.finished or event.error is not None,
         truncated=event.reply.truncated,
-        box_scale=side.spec.box_scale,
+        box_scale=spec.box_scale,
     )
     return Event(event.side, event.reply, answer, event.error, event.done)
