@@ -27,7 +27,7 @@ $(VENV)/installed: requirements.txt
 	$(PIP) -r requirements.txt
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-openvino.txt
 	$(PIP) -r requirements-dev.txt
 	touch $@
 

@@ -215,3 +215,14 @@ def test_any_other_name_is_one_sentence(name):
 
 def test_specs_can_be_keys():
     assert len({MODELS["tinyrs"], models.replace(MODELS["tinyrs"], measured={"AID": 1})}) == 2
+
+
+def test_the_kind_of_weights_is_declared_beside_them_and_nowhere_else(tmp_path):
+    folder = declare(tmp_path / "int8", dialect="tinyrs", kind="openvino")
+    assert resolve(str(folder)).kind == "openvino"
+    assert resolve(str(declare(tmp_path / "plain", dialect="tinyrs"))).kind == "local"
+    with pytest.raises(UnknownModel, match="declared beside them, not typed"):
+        resolve(f"{tmp_path / 'plain'}?kind=openvino")
+    for wrong in ("server", "int8"):
+        with pytest.raises(UnknownModel, match="are not known, only local and openvino"):
+            resolve(str(declare(tmp_path / "wrong", dialect="tinyrs", kind=wrong)))

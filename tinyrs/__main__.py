@@ -5,6 +5,7 @@
     python -m tinyrs ask scene.tif "Where is the ship?" --window 8000,2000,2048,2048 --tiles --save-geojson ship.geojson
     python -m tinyrs models
     python -m tinyrs serve --model pocket --port 8000
+    python -m tinyrs convert --to openvino-int8 pocket-r1 --out runs/pocket-r1-int8
     python -m tinyrs deploy --repo user/name --dry-run
 
 What was asked for goes to stdout, everything else to stderr. Exit codes: 0 answered, 1 the model failed,
@@ -123,6 +124,11 @@ def parser() -> argparse.ArgumentParser:
         "--name", help="what callers call the model (default: its name, or the last part of its folder or id)"
     )
     serve.set_defaults(verbose=True)
+    convert = commands.add_parser("convert", help="make a smaller and faster copy of a model, for a CPU")
+    convert.add_argument("model", metavar="MODEL", help="a name of the table, a folder or a hub id")
+    convert.add_argument("--to", required=True, choices=("openvino-int8",), help="what it becomes")
+    convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, which is then a model's name")
+    convert.set_defaults(verbose=False)
     deploy = commands.add_parser("deploy", help="upload the app to a Hugging Face Space")
     deploy.add_argument("--repo", required=True, metavar="USER/NAME", help="the Space; made where there is none")
     deploy.add_argument(
@@ -146,7 +152,8 @@ def _run(args: argparse.Namespace) -> int:
     from tinyrs.tiles import BadTiles
 
     try:
-        return {"ask": _ask, "models": _models, "serve": _serve, "deploy": _deploy}[args.command](args)
+        commands = {"ask": _ask, "models": _models, "serve": _serve, "convert": _convert, "deploy": _deploy}
+        return commands[args.command](args)
     except (BadImage, NoPlace) as error:
         return _say(2, f"{args.picture}: {error}")
     except (_Refused, BadTiles, UnknownModel, EngineUnavailable) as error:
@@ -345,6 +352,16 @@ def _serve(args: argparse.Namespace) -> int:
     try:
         serve(args.model, args.host, args.port, args.name)
     except CannotServe as error:
+        raise _Refused(str(error)) from None
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from tinyrs.convert import CannotConvert, convert
+
+    try:
+        print(convert(args.model, args.out, args.to))
+    except CannotConvert as error:
         raise _Refused(str(error)) from None
     return 0
 

@@ -47,7 +47,8 @@ class ModelSpec:
     max_new_tokens  the longest answer, in tokens
     revision        commit, tag or branch of a hub id; None is what the hub serves, and the engine that is
                     opened says which commit that was
-    kind            "local" (weights in this process) or "server" (OpenAI-compatible)
+    kind            "local" (weights in this process, by transformers), "openvino" (in this process too, as
+                    tinyrs/convert.py wrote them) or "server" (OpenAI-compatible)
     about           one or two sentences for the person who chooses
     measured        what it was measured to reach, as the evaluation wrote it; {} where nobody measured
     system          a system prompt of its own; None is its dialect's
@@ -186,7 +187,11 @@ KINDS_OF_VALUE = {
     "system": "text",
     "about": "text",
     "measured": "table",
+    "kind": "text",
 }
+
+HERE = ("local", "openvino")
+"""The kinds that weights in a folder can declare."""
 
 
 def resolve(name: str) -> ModelSpec:
@@ -320,6 +325,8 @@ def _with(spec: ModelSpec, declared: Mapping[str, Any], typed: Mapping[str, Any]
 def _typed(query: str, name: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, text in parse_qsl(query, keep_blank_values=True):
+        if key == "kind":
+            raise UnknownModel(f"{_shown(name)}: what kind of weights they are is declared beside them, not typed.")
         kind = KINDS_OF_VALUE.get(key)
         if kind == "count" and text.isascii() and text.isdigit():
             values[key] = int(text)
@@ -354,6 +361,8 @@ def _checked(values: Any, where: str) -> dict[str, Any]:
                 "table": "a table",
             }
             raise UnknownModel(f"{where}: {key} must be {wanted[kind]}, not {_shown(str(value))}.")
+    if values.get("kind", "local") not in HERE:
+        raise UnknownModel(f"{where}: weights of the kind {values['kind']!r} are not known, only {' and '.join(HERE)}.")
     if values.get("dialect", "tinyrs") not in DIALECTS:
         raise UnknownModel(
             f"{where}: no dialect is called {values['dialect']!r}; there are {', '.join(DIALECTS)}."
@@ -364,7 +373,7 @@ def _checked(values: Any, where: str) -> dict[str, Any]:
 def weights_digest(folder: Path) -> str:
     """sha256 over the weight files of a checkpoint: its identity, whatever it is called."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in (*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("openvino/*"))):
         with open(path, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
