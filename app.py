@@ -108,7 +108,7 @@ def build(
             with gr.Tab("Results", id="results-tab") as tab:
                 results_tab(page, tab)
             with gr.Tab("About", id="about-tab") as tab:
-                about_tab(page, tab)
+                about_tab(page, tab, compared)
         endpoints(page)
     demo.page = page
     demo.queue(max_size=config.queue_size, default_concurrency_limit=8, api_open=False)

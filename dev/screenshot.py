@@ -20,7 +20,8 @@ QUESTION = "Identify the location of the leftmost airplane."
 def take(target: Path) -> None:
     """Serve the app on a store of its own, ask, and photograph the page at 1280 pixels."""
     with tempfile.TemporaryDirectory() as folder, the_app(Path(folder)) as url, chromium() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.add_init_script("localStorage.setItem('tinyrs-tour', 'done')")
         page.goto(url)
         page.locator("input[type=file]").first.set_input_files(PICTURE)
         page.locator("#viewer .stage img").wait_for()
@@ -28,6 +29,8 @@ def take(target: Path) -> None:
         page.locator("#ask").click()
         for side in "ab":
             page.locator(f"#card-{side} .card[data-state=done]").wait_for(timeout=120_000)
+        page.locator("#votes").wait_for()
+        page.locator("#sight .sights").wait_for()
         page.screenshot(path=target)
 
 

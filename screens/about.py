@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from annotate.store import StoreError
 from annotate.votes import tally
-from screens.page import Page
+from screens.page import Page, told
 from screens.votes import sentence as votes_in_words
 from tinyrs.models import ModelSpec, UnknownModel
-from tinyrs.render import escape
+from tinyrs.render import escape, notice
 from tinyrs.results import title
+from tinyrs.shown import Shown
+
+if TYPE_CHECKING:
+    from screens.compare import Compare
+
+FOCUS = "() => setTimeout(() => document.querySelector('#delete-no')?.focus(), 150)"
 
 STEPS = (
-    ("#pick", "Choose a picture from above, or take one of the examples."),
-    ("#question", "Ask something. The links below the field are questions in the form that the models know best."),
+    ("#pick", "Choose a satellite picture, drop or paste one, or take one of the examples."),
+    ("#question", "Ask something. The links below the field are questions in the words that the models know best."),
     ("#ask", "Both models answer at once: A straight away, B after reasoning."),
     (".sides", "Compare. Say which was better, or flag what is wrong: flagged answers are corrected and train the next model."),
 )  # fmt: skip
@@ -35,13 +42,77 @@ def tour() -> None:
     )
 
 
-def about_tab(page: Page, tab: gr.Tab) -> None:
-    """Build the tab inside the current `gr.Tab`; the votes are counted anew whenever somebody comes to it."""
+def about_tab(page: Page, tab: gr.Tab, compared: Compare) -> None:
+    """Build the tab inside the current `gr.Tab`; what is counted is counted anew whenever somebody comes to it.
+
+    `compared` holds the key by which a visitor's things are found, and shows a comparison that may be among them.
+    """
     text = gr.HTML(about(page), elem_id="about")
-    tab.select(
-        partial(about, page), None, text, api_name="about", api_visibility="private", queue=False,
-        show_progress="hidden",
+    with gr.Column(elem_classes="pane", elem_id="mine"):
+        said = gr.HTML(held({}), elem_id="held")
+        delete = gr.Button("Delete all of it", size="md", visible=False, elem_id="delete")
+        with gr.Row(visible=False, elem_classes="actions") as sure:
+            yes = gr.Button("Yes, delete it for good", variant="stop", size="md", elem_id="delete-yes")
+            no = gr.Button("Keep it", size="md", elem_id="delete-no")
+    gr.HTML(
+        '<p class="about-end"><button type="button" class="copy" id="tour-again">Show the first steps again</button></p>'
+    )
+
+    def look(key: str, request: gr.Request) -> dict:
+        found = page.store.held(page.holder(request, key))
+        return {
+            said: held(found),
+            delete: gr.update(visible=any(found.values())),
+            sure: gr.update(visible=False),
+        }
+
+    def arrive(key: str, request: gr.Request) -> dict:
+        return {text: about(page), **look(key, request)}
+
+    def ask(key: str, request: gr.Request) -> dict:
+        found = page.store.held(page.holder(request, key))
+        return {
+            said: held(found, "ask"),
+            delete: gr.update(visible=False),
+            sure: gr.update(visible=any(found.values())),
+        }
+
+    def forget(key: str, shown: Shown | None, request: gr.Request) -> dict:
+        gone = page.store.delete_held(page.holder(request, key))
+        done = {
+            said: held(gone, "done"),
+            delete: gr.update(visible=False),
+            sure: gr.update(visible=False),
+        }
+        shown = shown and replace(shown, run="")
+        return {**done, text: about(page), compared.state: shown, compared.link: ""}
+
+    quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    mine = [said, delete, sure]
+    tab.select(told(said, arrive), compared.key, [text, *mine], api_name="about", **quick)
+    delete.click(told(said, ask), compared.key, mine, api_name="delete", **quick).then(
+        None, js=FOCUS, api_name="delete_focus", api_visibility="private"
+    )
+    no.click(told(said, look), compared.key, mine, api_name="delete_no", **quick)
+    yes.click(
+        told(said, forget), [compared.key, compared.state], [text, *mine, compared.state, compared.link],
+        api_name="delete_yes", **quick,
     )  # fmt: skip
+
+
+def held(found: Mapping[str, int], state: str = "") -> str:
+    """What this visitor has stored, in a sentence; `state`: "ask" before it is deleted, "done" after that."""
+    words = {"runs": "comparison", "flags": "flag", "votes": "vote"}
+    counts = ", ".join(f"{n} {words[name]}{'s' * (n != 1)}" for name, n in found.items() if n)
+    if not counts:
+        said = '<p class="fine">Nothing is stored from this browser or by this login.</p>'
+    elif state == "ask":
+        said = notice(f"Delete {counts} for good? Nobody can bring that back.")
+    elif state == "done":
+        said = notice(f"Deleted: {counts}. The questions, notes, answers and pictures are gone.", "good")
+    else:
+        said = f"<p>From this browser, or by this login: {escape(counts)}.</p>"
+    return f"<h2>What you have stored</h2>{said}"
 
 
 def about(page: Page) -> str:
@@ -70,8 +141,10 @@ def about(page: Page) -> str:
         "<li>An upload is deleted within a day. Questions and answers are forgotten when the page is closed.</li>"
         "<li>Only a flag, a vote, or “Keep and share link” stores a comparison: the picture, the question, both answers, "
         "and a name for you that is made of your network address and cannot be turned back into it, or your login.</li>"
-        "<li>Whoever has the link to a kept comparison can see it. No analytics, no other host, no history of runs.</li></ul>"
-        '<p><button type="button" class="copy" id="tour-again">Show the first steps again</button></p></div>'
+        "<li>Whoever has the link to a kept comparison can see it. No analytics, no other host, no history of runs.</li>"
+        "<li>You can delete it below, from the browser or with the login that stored it: the words and the picture go, also "
+        "from the queue and from every later export; that something was there, and the picture’s checksum, stay. A text that "
+        "was exported before, or lies in a backup, is not reached.</li></ul></div>"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from screens import size
 from screens.keep import Keep
 from screens.page import Page, Sentence, look_at, sentence, told
 from screens.talk import Talk
@@ -40,18 +41,23 @@ class Compare:
         self.ours = {text for group in EXAMPLES.values() for _, text in group}
         self.ours |= {text for _, text, _ in self.gallery}
         self.state = gr.State(None)
+        # By it a visitor's things are found again to be deleted. Nothing is in it until something is stored.
+        self.key = gr.BrowserState("", storage_key="tinyrs-key", secret="tinyrs")
         with gr.Row(elem_classes="desk"):
-            with gr.Column(scale=5, min_width=320):
+            with gr.Column(scale=5, min_width=320, elem_classes="stay"):
                 self._draw_picture()
             with gr.Column(scale=7, min_width=320):
                 self._draw_question()
                 self.notice = gr.HTML("", elem_id="notice")
                 self._draw_sides()
-                self.parts = [Votes(self), Keep(self), Talk(self)]
+                keep = Keep(self)
+                votes = Votes(self)
+                keep.draw_below()
+                self.parts, self.link = [votes, keep, Talk(self)], keep.link
         self.outputs = [
-            self.state, self.viewer, self.pick, self.question, self.kind, self.ask, self.stop, self.again, self.notice,
+            self.state, self.key, self.viewer, self.pick, self.question, self.kind, self.ask, self.stop, self.again, self.notice,
             *self.cards.values(), *self.heads.values(), *self.abouts.values(), *self.pickers.values(),
-            *(component for part in self.parts for component in part.outputs),
+            self.sight, *(component for part in self.parts for component in part.outputs),
         ]  # fmt: skip
         self._connect(demo)
 
@@ -71,7 +77,7 @@ class Compare:
         )
         gr.HTML(
             '<p class="fine">Uploads are deleted after a day. A comparison and its picture are stored only when you flag '
-            "an answer, vote, or press “Keep and share link”.</p>"
+            "an answer, vote, or press “Keep and share link”; you can delete that again in About.</p>"
         )
 
     def _draw_question(self) -> None:
@@ -93,15 +99,17 @@ class Compare:
                 elem_id="asks",
                 elem_classes="asks",
             )
+            with gr.Row(elem_classes="actions"):
+                self.ask = gr.Button("Ask both", variant="primary", elem_id="ask", size="md", min_width=120)
+                self.stop = gr.Button("Stop", visible=False, elem_id="stop", size="md", min_width=120)
+                self.again = gr.Button("Ask again", visible=False, elem_id="again", size="md", min_width=120)
+            self.size = size.chips("size")
+            self.sight = gr.HTML("", elem_id="sight")
             self.blind = gr.Checkbox(
                 label="Blind: hide which model is which until you have voted",
                 elem_id="blind",
                 container=False,
             )
-            with gr.Row(elem_classes="actions"):
-                self.ask = gr.Button("Ask both", variant="primary", elem_id="ask", size="md", min_width=120)
-                self.stop = gr.Button("Stop", visible=False, elem_id="stop", size="md", min_width=120)
-                self.again = gr.Button("Ask again", visible=False, elem_id="again", size="md", min_width=120)
 
     def _draw_sides(self) -> None:
         self.cards, self.pickers, self.heads, self.abouts, self.flags = {}, {}, {}, {}, {}
@@ -123,11 +131,11 @@ class Compare:
 
     def _connect(self, demo: gr.Blocks) -> None:
         everything, told_ = self.outputs, lambda handler: told(self.notice, handler)
-        self.pick.upload(
+        chosen = self.pick.upload(
             told_(self.upload), self.pick, everything, api_name="upload", show_progress="hidden",
             concurrency_limit=2, concurrency_id="pictures", **PRIVATE,
         )  # fmt: skip
-        self.pictures.click(
+        taken = self.pictures.click(
             told_(self.choose_example),
             [self.pictures, self.question],
             everything,
@@ -141,7 +149,7 @@ class Compare:
         asking = gr.on(
             [self.ask.click, self.again.click, self.question.submit],
             self.answer,
-            [self.state, self.question, self.kind, *self.pickers.values(), self.blind],
+            [self.state, self.question, self.kind, *self.pickers.values(), self.blind, self.size],
             everything,
             api_name="put",
             concurrency_limit=1,
@@ -160,8 +168,15 @@ class Compare:
                 **QUICK,
             )
         loading = demo.load(told_(self.load), None, everything, api_name="record", **QUICK)
+        ahead = (self.look_ahead, [self.state, self.size, *self.pickers.values()], self.sight)
+        changed = [self.size.input, *(picker.change for picker in self.pickers.values())]
+        gr.on(changed, *ahead, api_name="sight", trigger_mode="always_last", **QUICK)
+        for event, name in ((chosen, "chosen"), (taken, "taken"), (asking, "asked"), (loading, "loaded")):
+            event.then(*ahead, api_name=f"sight_{name}", **QUICK)
         for part in self.parts:
             part.connect(told_, asking, loading)
+        for event, name in ((self.parts[0].voted, "voted"), (self.parts[0].revealed, "revealed")):
+            event.then(*ahead, api_name=f"sight_{name}", **QUICK)
         demo.unload(self.leave)
 
     # What happens
@@ -192,7 +207,7 @@ class Compare:
             update[self.heads[side]] = render.side_head(side)
             update[self.abouts[side]] = ""
             update[self.pickers[side]] = gr.update(visible=False)
-        return update
+        return {**update, self.sight: ""}
 
     def unmask(self, shown: Shown) -> dict:
         """Each side says which model answered."""
@@ -248,6 +263,7 @@ class Compare:
         model_b: str,
         blind: bool,
         request: gr.Request,
+        large: str = "full",
     ):
         page, session = self.page, request.session_hash or secrets.token_hex(8)
         cancelled = None
@@ -258,12 +274,16 @@ class Compare:
             names = dict(zip(SIDES, (model_a, model_b)))
             if blind and secrets.randbelow(2):
                 names = dict(zip(SIDES, (model_b, model_a)))
-            engines = {side: page.open_engine(page.spec(name)) for side, name in names.items()}
+            specs = {side: page.spec(name) for side, name in names.items()}
+            how = size.options(specs.values(), large)
+            engines = {side: page.open_engine(spec) for side, spec in specs.items()}
             cancelled = page.start(session)
-            shown = shown.next(asked, names, blind)
+            shown = shown.next(asked, names, blind, how.max_pixels)
             yield self._asking(shown)
             picture = open_picture(shown.path)
             for shown, side, moved in follow(shown, engines, picture, cancelled):
+                if shown.states[side] == "done":
+                    size.learn(page, specs[side], how, picture.image.size, shown.replies.get(side))
                 if not shown.blind:  # the pace of a side tells which model it is
                     yield {
                         self.cards[side]: card(shown, side),
@@ -297,6 +317,15 @@ class Compare:
     def stop_it(self, request: gr.Request):
         self.page.stop(request.session_hash)
 
+    def look_ahead(self, shown: Shown | None, large: str, a: str, b: str):
+        """How large the models will see the picture."""
+        if shown is None or shown.blind:
+            return ""
+        try:
+            return size.words(self.page, {"A": a, "B": b}, large, shown.size)
+        except Exception:  # a model that cannot be had: the notice says so
+            return ""
+
     def models_chosen(self, a: str, b: str):
         specs = {side: self.page.spec(name) for side, name in zip(SIDES, (a, b))}
         return {
@@ -322,7 +351,8 @@ class Compare:
 
 def follow(shown: Shown, engines, picture, cancelled) -> Iterator[tuple[Shown, str, bool]]:
     """What is shown after each few words: (shown, the side that changed, whether boxes changed)."""
-    for event in compare(engines, picture.image, shown.question, Options(), cancelled):
+    how = Options(max_pixels=shown.max_pixels)
+    for event in compare(engines, picture.image, shown.question, how, cancelled):
         before, shown = shown.layers, shown.after(event, cancelled.is_set())
         yield shown, event.side, before != shown.layers
         if not event.done:

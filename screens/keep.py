@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.processing_utils import save_pil_to_cache
 
 from annotate.store import REASONS
-from screens.page import Sentence
+from screens.page import Sentence, new_key
 from tinyrs import helped, render
 from tinyrs.image import open_picture
 from tinyrs.sharecard import share_card
@@ -36,6 +36,9 @@ class Keep:
             with gr.Row(elem_classes="actions"):
                 self.send = gr.Button("Send flag", variant="primary", size="md", elem_id="send-flag")
                 self.close = gr.Button("Cancel", size="md", elem_id="close-flag")
+
+    def draw_below(self) -> None:
+        """What stands under the votes; the flag panel stands above them, right under the answers."""
         self.below = gr.HTML("", elem_id="below")
         with gr.Row(visible=False, elem_classes="actions") as self.row:
             self.keep = gr.Button("Keep and share link", size="md", elem_id="keep")
@@ -47,7 +50,7 @@ class Keep:
             )
         self.link = gr.HTML("", elem_id="link")
         self.outputs = [
-            *tab.flags.values(),
+            *self.tab.flags.values(),
             self.panel,
             self.below,
             self.row,
@@ -67,7 +70,10 @@ class Keep:
             (self.tab.parts[0].revealed, "download_revealed"),
         ):
             event.then(self.prepare_download, state, files, api_name=name, **quick)
-        self.keep.click(told(self.keep_it), state, [state, self.link, notice], api_name="keep", **quick)
+        key = self.tab.key
+        self.keep.click(
+            told(self.keep_it), [state, key], [state, key, self.link, notice], api_name="keep", **quick
+        )
         opened = [self.flagging, self.panel, self.title, self.reasons, self.note, notice]
         for side, opener in (("A", self.open_a), ("B", self.open_b)):
             self.tab.flags[side].click(opener, state, opened, api_name=f"flag_{side.lower()}", **quick).then(
@@ -76,8 +82,8 @@ class Keep:
         self.close.click(self.close_panel, None, self.panel, api_name="close_flag", **quick)
         self.send.click(
             told(self.send_flag),
-            [state, self.flagging, self.reasons, self.note],
-            [state, self.panel, self.link, notice],
+            [state, self.flagging, self.reasons, self.note, key],
+            [state, key, self.panel, self.link, notice],
             api_name="send_flag",
             **quick,
         )
@@ -127,11 +133,12 @@ class Keep:
         path = save_pil_to_cache(image, self.download.GRADIO_CACHE, name=name, format="png")
         return gr.update(value=path, visible=True)
 
-    def keep_it(self, shown: Shown | None, request: gr.Request):
+    def keep_it(self, shown: Shown | None, request: gr.Request, key: str = ""):
         if shown is None or not shown.asked:
             raise Sentence("Ask something first; then the comparison can be kept.")
-        shown = self.page.keep(shown, self.page.visitor(request))
-        return {self.tab.state: shown, self.link: render.share(shown.run, "Kept.")}
+        key = key or new_key()
+        shown = self.page.keep(shown, self.page.visitor(request), self.page.holder(request, key))
+        return {self.tab.state: shown, self.tab.key: key, self.link: render.share(shown.run, "Kept.")}
 
     def open_panel(self, side: str, shown: Shown | None):
         name = shown.models.get(side, "") if shown else ""
@@ -150,20 +157,26 @@ class Keep:
     def close_panel(self):
         return gr.update(visible=False)
 
-    def send_flag(self, shown: Shown | None, side: str, why: list[str], words: str, request: gr.Request):
+    def send_flag(
+        self, shown: Shown | None, side: str, why: list[str], words: str, request: gr.Request, key: str = ""
+    ):
         if shown is None or side not in shown.answers:
             raise Sentence("Ask something first; then its answer can be flagged.")
         if not why:
             raise Sentence("Tick at least one reason for the flag.")
-        author = self.page.visitor(request)
-        shown = self.page.keep(shown, author)
-        self.page.store.add_flag(shown.run, side, why, render.plain(words or ""), author=author)
+        author, key = self.page.visitor(request), key or new_key()
+        holder = self.page.holder(request, key)
+        shown = self.page.keep(shown, author, holder)
+        self.page.store.add_flag(
+            shown.run, side, why, render.plain(words or ""), author=author, holder=holder
+        )
         answer = shown.answers[side]
         said = f"Thank you: answer {side} is in the Annotate queue now."
         if not (answer.text or answer.reasoning):
             said = "Thank you: the flag is kept. That side wrote nothing that could be corrected."
         return {
             self.tab.state: shown,
+            self.tab.key: key,
             self.panel: gr.update(visible=False),
             self.link: render.share(shown.run, said),
         }

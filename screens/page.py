@@ -24,6 +24,7 @@ from tinyrs.example import Question
 from tinyrs.image import BadImage, open_picture
 from tinyrs.models import MODELS, SHIPPED, ModelSpec, UnknownModel
 from tinyrs.models import resolve as resolve_model
+from tinyrs.pace import Pace
 from tinyrs.shown import Shown
 from tinyrs.suggestions import BadQuestion
 from tinyrs.tiles import BadTiles
@@ -33,6 +34,11 @@ log = logging.getLogger("tinyrs.app")
 FAILED = "Something went wrong on the server. It was logged; please try again."
 SENTENCES = (BadImage, BadQuestion, BadTiles, StoreError, UnknownModel, EngineFailure)
 """Errors whose text was written for the person; every other one is logged and shown as FAILED."""
+
+
+def new_key() -> str:
+    """A key for a browser, by which a visitor's things are found again."""
+    return secrets.token_urlsafe(24)
 
 
 class Sentence(Exception):
@@ -51,6 +57,7 @@ class Page:
         self.resolve, self.open_engine = resolve, open_engine
         self.any_model = os.environ.get("TINYRS_ALLOW_ANY_MODEL", "") == "1"
         self.offered = self._offered()
+        self.pace = Pace()
         self._running: dict[str, threading.Event] = {}
         self._salt = secrets.token_bytes(16)
 
@@ -108,12 +115,27 @@ class Page:
             host = (request.headers.get("x-forwarded-for") or host).split(",")[-1].strip()
         return "visitor " + hashlib.blake2b(host.encode(), key=self._salt, digest_size=4).hexdigest()
 
-    def keep(self, shown: Shown, author: str) -> Shown:
-        """Store the run that is shown, once."""
-        if shown.run:
+    def holder(self, request: gr.Request, key: str | None) -> str:
+        """By what the visitor's things are found again to be deleted: a checksum of the login, or of the key that only
+        this visitor's browser has; "" without either."""
+        if name := self.people.login(request):
+            return hashlib.sha256(f"login {name.casefold()}".encode()).hexdigest()[:32]
+        return (
+            hashlib.sha256(f"key {key}".encode()).hexdigest()[:32]
+            if isinstance(key, str) and len(key) >= 16
+            else ""
+        )
+
+    def keep(self, shown: Shown, author: str, holder: str = "") -> Shown:
+        """Store the run that is shown, once; one's own again where it was deleted in the meantime."""
+        if shown.run and self.store.has_run(shown.run):
             return shown
+        if shown.run and Path(shown.path).parent == self.store.pictures:
+            # Somebody else's, shown by its link: what was taken back is not stored once more.
+            raise Sentence("This comparison was deleted by whoever kept it.")
         data = Path(shown.path).read_bytes()
-        picture = self.store.add_picture(open_picture(data), data)
+        opened = open_picture(data)
+        picture = self.store.add_picture(opened, data)
         sides = {}
         for side, answer in shown.answers.items():
             reply = shown.replies.get(side, Reply(""))
@@ -121,7 +143,12 @@ class Page:
             sides[side] = Side(
                 shown.models[side], answer, reply.tokens, reply.first_token, reply.seconds, error
             )
-        return replace(shown, run=self.store.add_run(picture, shown.question, sides, author=author))
+        run = self.store.add_run(
+            picture, shown.question, sides, author=author, holder=holder, max_pixels=shown.max_pixels
+        )
+        # Somebody's deletion may have taken the file away in between; from now on nobody's does.
+        self.store.add_picture(opened, data)
+        return replace(shown, run=run)
 
     def recall(self, run: str) -> Shown:
         """The stored run with that id."""
@@ -143,6 +170,7 @@ class Page:
                 for name, side in sides.items()
             },
             run=run,
+            max_pixels=row["max_pixels"],
         )
 
 

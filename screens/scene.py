@@ -38,7 +38,7 @@ from tinyrs.tiles import OVERLAP
 from tinyrs.view import AUTO, MINMAX, NONE
 
 STRETCHES = {
-    "As the file asks: 8 bits as they are, else 2nd to 98th percentile": AUTO,
+    "As the file asks: 8 bits as is, else 2nd to 98th %": AUTO,
     "Lowest to highest value": MINMAX,
     "2nd to 98th percentile": (2.0, 98.0),
     "1st to 99th percentile": (1.0, 99.0),
@@ -321,7 +321,7 @@ def _ask(demo: gr.Blocks, page: Page, state, want, got, notice, results: list) -
         try:
             most, side = plans.budget(page, names), plans.usual_side(page, names)
         except Exception:  # none, or one that is not on offer: the plan says so
-            return {}
+            return {want.tokens: gr.skip()}
         return {want.tokens: gr.update(maximum=most, value=most), want.side: side}
 
     def answer(scene: Scene | None, text: str, models, way, tokens, side, overlap, request: gr.Request):

@@ -104,7 +104,7 @@ def sights(rows: Sequence[tuple[str, str]]) -> str:
         f'<li class="side-{letter.lower()}"><b>{letter}</b> {render.escape(words)}</li>'
         for letter, words in rows
     )
-    return f'<ul class="sights" role="status">{items}</ul>'
+    return f'<div role="status"><ul class="sights">{items}</ul></div>'
 
 
 def sight_words(

@@ -48,5 +48,9 @@ THEME = gr.themes.Base(
     checkbox_label_text_color_selected="#0a4a3e", checkbox_label_text_color_selected_dark="#d4f2ea",
     checkbox_label_border_color="#b9c3cc", checkbox_label_border_color_dark="#424d59",
     checkbox_label_border_width="1px", checkbox_border_color="#8793a0", checkbox_border_color_dark="#66727e",
+    table_border_color="#d5dce2", table_border_color_dark="#303944",
+    table_even_background_fill="#ffffff", table_even_background_fill_dark="#191f26",
+    table_odd_background_fill="#f4f6f7", table_odd_background_fill_dark="#151b21",
+    table_row_focus="#e2f1ee", table_row_focus_dark="#17342f",
     link_text_color="#11705f", link_text_color_dark="#5cc7b2",
 )  # fmt: skip

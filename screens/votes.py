@@ -9,7 +9,7 @@ import gradio as gr
 
 from annotate.store import Store
 from annotate.votes import Tally, tally
-from screens.page import Sentence
+from screens.page import Sentence, new_key
 from tinyrs import render
 from tinyrs.shown import SIDES, Shown
 
@@ -49,11 +49,15 @@ class Votes:
         quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
         tab = self.tab
         self.voted = self.answer.input(
-            told(self.vote_answer), [tab.state, self.answer], tab.outputs, api_name="vote_answer", **quick
+            told(self.vote_answer),
+            [tab.state, self.answer, tab.key],
+            tab.outputs,
+            api_name="vote_answer",
+            **quick,
         )
         self.reasoning.input(
             told(self.vote_reasoning),
-            [tab.state, self.reasoning],
+            [tab.state, self.reasoning, tab.key],
             tab.outputs,
             api_name="vote_reasoning",
             **quick,
@@ -74,21 +78,22 @@ class Votes:
             self.said: "",
         }
 
-    def vote_answer(self, shown: Shown | None, choice: str, request: gr.Request):
-        return self._vote(shown, "answer", choice, request)
+    def vote_answer(self, shown: Shown | None, choice: str, request: gr.Request, key: str = ""):
+        return self._vote(shown, "answer", choice, request, key)
 
-    def vote_reasoning(self, shown: Shown | None, choice: str, request: gr.Request):
-        return self._vote(shown, "reasoning", choice, request)
+    def vote_reasoning(self, shown: Shown | None, choice: str, request: gr.Request, key: str = ""):
+        return self._vote(shown, "reasoning", choice, request, key)
 
-    def _vote(self, shown: Shown | None, about: str, choice: str, request: gr.Request) -> dict:
+    def _vote(self, shown: Shown | None, about: str, choice: str, request: gr.Request, key: str) -> dict:
         if shown is None or not shown.asked or not all(side in shown.replies for side in SIDES):
             raise Sentence("Ask something first; then its answers can be compared.")
-        author, blind = self.page.visitor(request), shown.blind
-        shown = self.page.keep(shown, author)
-        self.page.store.add_vote(shown.run, choice, author=author, about=about, blind=blind)
-        update = {self.tab.state: shown}
+        author, blind, key = self.page.visitor(request), shown.blind, key or new_key()
+        holder = self.page.holder(request, key)
+        shown = self.page.keep(shown, author, holder)
+        self.page.store.add_vote(shown.run, choice, author=author, about=about, blind=blind, holder=holder)
+        update = {self.tab.state: shown, self.tab.key: key}
         if blind:
-            update = {**self.show(shown), self.answer: gr.update(value=choice)}
+            update |= {**self.show(shown), self.answer: gr.update(value=choice)}
         return {**update, self.said: said(self.page.store, update[self.tab.state], about, blind)}
 
     def show(self, shown: Shown | None) -> dict:

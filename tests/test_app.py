@@ -166,8 +166,9 @@ def test_an_operator_may_let_visitors_type_any_model(monkeypatch):
     monkeypatch.setenv("TINYRS_ALLOW_ANY_MODEL", "1")
     demo = page()
     assert demo.page.any_model and demo.page.spec("thinker").name == "thinker"
-    pickers = [block for block in demo.blocks.values() if isinstance(block, gr.Dropdown)]
-    assert all(picker.allow_custom_value for picker in pickers)
+    dropdowns = [block for block in demo.blocks.values() if isinstance(block, gr.Dropdown)]
+    pickers = [block for block in dropdowns if "model" in block.elem_id]
+    assert len(pickers) == 3 and all(picker.allow_custom_value for picker in pickers)
 
 
 def test_a_side_that_dies_keeps_its_words_and_the_other_side_finishes(picture_path):

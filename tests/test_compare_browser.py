@@ -6,11 +6,14 @@ TINYRS_SCREENSHOTS=shots python -m pytest tests/test_compare_browser.py      kee
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from dev.served import the_app
+from tests.axe import violations
 from tests.pages import SHORT, THOUGHT, engines, page, picture_file, served
 from tests.visitor import CONTRAST, NAMELESS, SIZES, Visitor
 
@@ -25,16 +28,18 @@ def test_votes_the_log_many_questions_and_about_work_and_read_well(browser, tmp_
         assert visitor.fits(), screen
         assert visitor.page.evaluate(CONTRAST) == [], screen
         assert visitor.page.evaluate(NAMELESS) == [], screen
+        assert violations(visitor.page) == [], screen
 
-    demo = page(engines(a=(SHORT,) * 4, b=(THOUGHT,) * 4))
+    demo = page(sized(engines(a=(SHORT,) * 4, b=(THOUGHT,) * 4)))
     options = {"viewport": SIZES[size], "color_scheme": scheme, "reduced_motion": "reduce"}
     with served(demo) as url, Visitor(browser, url, **options) as visitor:
-        expect(visitor["#tour li:not([hidden])"]).to_contain_text("Choose a picture")
+        expect(visitor["#tour li:not([hidden])"]).to_contain_text("Choose a satellite picture")
         sound(visitor, "tour")
         visitor["#tour .tour-close"].click()
         expect(visitor["#tour"]).to_be_hidden()
 
         visitor.choose(picture_file(tmp_path))
+        expect(visitor["#sight"]).to_contain_text("quick sees 308 × 252 pixels: 99 visual tokens")
         visitor["#blind input"].check()
         visitor["#question textarea"].fill("Where is the long ship?")
         visitor["#ask"].click()
@@ -48,12 +53,15 @@ def test_votes_the_log_many_questions_and_about_work_and_read_well(browser, tmp_
         expect(visitor["#vote-reasoning"]).to_be_visible()
         expect(visitor["#model-a"]).to_be_visible()
         expect(visitor["#share-card"]).to_be_visible()
+        expect(visitor["#sight"]).to_contain_text("quick sees")
         sound(visitor, "voted")
         with visitor.page.expect_download() as download:
             visitor["#share-card"].click()
         assert download.value.suggested_filename == "tinyrs-comparison.png"
 
         visitor["#blind input"].uncheck()
+        visitor["#size"].get_by_text("A quarter").click()
+        expect(visitor["#sight"]).to_contain_text("thinker sees 140 × 112 pixels: 20 visual tokens")
         visitor.ask("Is it a <b>tanker</b>?")
         expect(visitor["#below .helped"]).to_contain_text("Did thinking help?")
         expect(visitor["#talk"]).to_contain_text("Where is the long ship?")
@@ -71,13 +79,75 @@ def test_votes_the_log_many_questions_and_about_work_and_read_well(browser, tmp_
         sound(visitor, "many")
         with visitor.page.expect_download() as download:
             visitor["#many-download"].click()
+        assert download.value.suggested_filename == "tinyrs-answers.jsonl"
+        with visitor.page.expect_download() as sheet:
+            visitor["#many-csv"].click()
+        assert sheet.value.suggested_filename == "tinyrs-answers.csv"
         rows = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
         assert [row["question"]["text"] for row in rows] == ["Where is the ship?", "Where is the dock?"]
 
         visitor.tab("About")
         expect(visitor["#about"]).to_contain_text("What they cannot do")
+        expect(visitor["#held"]).to_contain_text("1 comparison, 1 vote")
         sound(visitor, "about")
+        visitor["#delete"].press("Enter")
+        expect(visitor["#delete-no"]).to_be_focused()
+        sound(visitor, "delete")
+        visitor["#delete-yes"].press("Enter")
+        expect(visitor["#held"]).to_contain_text("Deleted: 1 comparison, 1 vote.")
+        stats = demo.page.store.stats()
+        assert (stats["runs"], stats["votes"]) == (0, 0) and not list(demo.page.store.pictures.iterdir())
         assert not visitor.errors
+
+
+def sized(models):
+    """These models, with the pocket models' way with pictures."""
+    for model in models.values():
+        model.spec = replace(model.spec, min_pixels=112 * 84, max_pixels=100 * 784)
+    return models
+
+
+def test_another_browser_can_delete_nothing_of_this_one(browser, tmp_path):
+    demo = page()
+    with served(demo) as url, Visitor(browser, url) as visitor, Visitor(browser, url) as other:
+        visitor.choose(picture_file(tmp_path))
+        visitor.ask()
+        visitor["#keep"].click()
+        expect(visitor["#link a"]).to_be_visible()
+        link = visitor["#link a"].get_attribute("href")
+        for somebody, held in ((other, "Nothing is stored"), (visitor, "1 comparison")):
+            somebody.open(f"/{link}")
+            somebody.tab("About")
+            expect(somebody["#held"]).to_contain_text(held)
+        expect(other["#delete"]).to_be_hidden()
+        assert demo.page.store.stats()["runs"] == 1
+
+
+@pytest.mark.slow
+def test_a_link_leads_to_the_same_comparison_in_another_process(browser, tmp_path):
+    """The app as it ships, twice: what was kept by the one is shown by the next, and its maker can delete it there."""
+    with the_app(tmp_path / "data") as url, Visitor(browser, url) as visitor:
+        visitor.choose(picture_file(tmp_path))
+        visitor.ask("Is there a road?")
+        visitor["#keep"].click()
+        expect(visitor["#link a"]).to_be_visible()
+        link, answer = visitor["#link a"].get_attribute("href"), visitor["#card-b"].inner_text()
+        keys = visitor.page.evaluate("Object.entries(localStorage)")
+    with the_app(tmp_path / "data") as url, Visitor(browser, url, f"/{link}") as visitor:
+        visitor.answered()
+        expect(visitor["#question textarea"]).to_have_value("Is there a road?")
+        assert visitor["#card-b"].inner_text() == answer and visitor["#viewer .stage img"].is_visible()
+        # The same browser: its memory belongs to the address, which has another port now.
+        visitor.page.evaluate(
+            "(all) => all.forEach(([key, value]) => localStorage.setItem(key, value))", keys
+        )
+        visitor.open(f"/{link}")
+        visitor.tab("About")
+        visitor["#delete"].click()
+        visitor["#delete-yes"].click()
+        expect(visitor["#held"]).to_contain_text("Deleted: 1 comparison.")
+        visitor.open(f"/{link}")
+        expect(visitor["#notice"]).to_contain_text("no such run")
 
 
 def test_the_tour_goes_by_keyboard_and_comes_only_once(browser):
@@ -95,5 +165,5 @@ def test_the_tour_goes_by_keyboard_and_comes_only_once(browser):
         expect(visitor["#tour"]).to_be_hidden()
         visitor.tab("About")
         visitor["#tour-again"].click()
-        expect(visitor["#tour li:not([hidden])"]).to_contain_text("Choose a picture")
+        expect(visitor["#tour li:not([hidden])"]).to_contain_text("Choose a satellite picture")
         expect(visitor["#tour .tour-next"]).to_be_focused()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import threading
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake import FakeEngine
 from tests.pages import (
     SHORT,
     THOUGHT,
@@ -20,8 +22,10 @@ from tests.pages import (
     picture_bytes,
     picture_file,
 )
+from tinyrs.engine import EngineFailure, open_engine
+from tinyrs.example import Question
 from tinyrs.image import BadImage
-from tinyrs.many import MOST, Source, TooMuch, sources
+from tinyrs.many import LARGEST, MOST, Asked, Source, TooMuch, as_csv, ask, sources
 
 
 @pytest.fixture(autouse=True)
@@ -95,15 +99,110 @@ def test_an_entry_that_unpacks_to_more_than_an_upload_may_be_is_refused_while_it
         Source(path, "bomb.png").open()
 
 
+# Asking in groups
+
+
+def put(tmp_path, texts: list[str], **engines) -> list[list[Asked]]:
+    questions = [Question(text) for text in texts]
+    models = {side: engine.spec.name for side, engine in engines.items()}
+    return list(ask([Source(picture_file(tmp_path))], questions, engines, models, threading.Event()))
+
+
+def test_groups_grow_while_the_models_are_quick_and_every_row_keeps_its_place(tmp_path):
+    texts = [f"Question {i}?" for i in range(60)]
+    groups = put(tmp_path, texts, A=FakeEngine(*(f"answer {i}" for i in range(60))), B=FakeEngine(*"x" * 60))
+    assert [len(group) for group in groups] == [1, 2, 4, 8, LARGEST, LARGEST, 13]
+    rows = [row for group in groups for row in group]
+    assert [row.said("A") for row in rows] == [f"answer {i}" for i in range(60)]
+    assert [row.as_json()["asked_together"] for row in rows[:4]] == [1, 2, 2, 4]
+
+
+def test_groups_stay_small_while_a_model_is_slow(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("tinyrs.many.time.monotonic", lambda: now[0])
+    slow = [[lambda: now.__setitem__(0, now[0] + 2.0), "yes"] for _ in range(6)]
+    groups = put(tmp_path, [f"Question {i}?" for i in range(6)], A=FakeEngine("a", *slow[1:]))
+    assert [len(group) for group in groups] == [1, 2, 1, 1, 1]
+
+
+def test_what_fails_in_a_group_fails_alone(tmp_path):
+    class OneBad(FakeEngine):
+        def batch(self, pairs, options=None):
+            if any("bad" in question.text for _, question in pairs):
+                raise EngineFailure("One of them is too much.")
+            return super().batch(pairs)
+
+    broken = ["half an ", EngineFailure("The model ran out of memory.")]
+    groups = put(
+        tmp_path, ["one?", "bad?", "three?"], A=OneBad("1", broken, "3"), B=FakeEngine("a", "b", "c")
+    )
+    rows = [row for group in groups for row in group]
+    assert [row.said("A") for row in rows] == ["1", "The model ran out of memory.", "3"]
+    assert rows[1].as_json()["answers"]["A"]["raw"] == "half an "
+    assert [row.said("B") for row in rows] == ["a", "b", "c"]
+
+
+def test_an_engine_that_cannot_be_opened_leaves_the_other_sides_answers(tmp_path):
+    rows = put(tmp_path, ["one?", "two?"], A=FakeEngine("1", "2"), B=_Closed(spec=FakeEngine().spec))
+    assert [(row.said("A"), row.said("B")) for group in rows for row in group] == [
+        ("1", "It is not here."), ("2", "It is not here."),
+    ]  # fmt: skip
+
+
+class _Closed(FakeEngine):
+    def stream(self, *_):
+        raise EngineFailure("It is not here.")
+
+
+def test_the_pocket_models_answer_in_groups_what_they_answer_alone(tmp_path):
+    engine = open_engine("pocket-r1")
+    texts = [
+        "Is there a road?",
+        "Describe the picture.",
+        "Is there a water area?",
+        "How many ships are there?",
+    ]
+    rows = [row for group in put(tmp_path, texts, A=engine) for row in group]
+    assert max(row.together for row in rows) > 1
+    alone = [list(engine.stream(harbour(), Question(text)))[-1].text for text in texts]
+    assert [row.shown.answers["A"].raw for row in rows] == alone
+
+
+def test_the_table_for_spreadsheets_has_a_line_an_answer_and_no_formula(tmp_path):
+    rows = [
+        row
+        for group in put(tmp_path, ["=1+1?"], A=FakeEngine("=cmd()"), B=FakeEngine("port, ship"))
+        for row in group
+    ]
+    read = list(
+        csv.DictReader(
+            as_csv(
+                rows + [Asked("bad.png", Question("What?"), error="Broken.")], {"A": "a", "B": "b"}
+            ).splitlines()
+        )
+    )
+    assert [(row["picture"], row["question"], row["side"], row["answer"], row["error"]) for row in read] == [
+        ("harbour.png", "'=1+1?", "A", "'=cmd()", ""), ("harbour.png", "'=1+1?", "B", "port, ship", ""),
+        ("bad.png", "What?", "A", "", "Broken."), ("bad.png", "What?", "B", "", "Broken."),
+    ]  # fmt: skip
+
+
 # On the page
+
+
+def test_the_pictures_of_a_folder_are_taken_and_the_rest_is_passed_over(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    hands, png = Hands(page()), str(picture_file(tmp_path))
+    assert hands.call_plain("many_folder", [png, str(tmp_path / "notes.txt")])["many-files"] == [png]
+    assert "no picture" in hands.call_plain("many_folder", [str(tmp_path / "notes.txt")])["many-progress"]
 
 
 def test_every_question_about_every_picture_is_answered_shown_and_downloaded(tmp_path):
     hands = Hands(page(engines(a=(SHORT,) * 4, b=(THOUGHT,) * 4)))
     files = [picture_file(tmp_path), picture_file(tmp_path, "second.png")]
     seen = run(hands, files, "Find the ship.\n\n  Is it long?  ")
-    assert [update["many-progress"].split("</progress>")[1] for update in seen[:2]] == [
-        " Asked: 0 of 4.</p>", " Asked: 1 of 4.</p>",
+    assert [update["many-progress"].split("</progress>")[1] for update in seen] == [
+        " Asked: 0 of 4.</p>", " Asked: 1 of 4.</p>", " Asked: 3 of 4.</p>", " Asked: 4 of 4.</p>", " Done: 4 of 4.</p>",
     ]  # fmt: skip
     last = {key: value for update in seen for key, value in update.items()}
     assert last["many-table"]["headers"] == ["Picture", "Question", "A: quick", "B: thinker"]
@@ -119,6 +218,11 @@ def test_every_question_about_every_picture_is_answered_shown_and_downloaded(tmp
     written = lines(last)
     assert len(written) == 4 and written[0]["answers"]["B"]["boxes"] == [[140, 320, 400, 600]]
     assert written[3]["picture"]["name"] == "second.png" and written[3]["question"]["text"] == "Is it long?"
+    sheet = Path(last["many-csv"]["value"]).read_text(encoding="utf-8-sig")
+    assert [line.split(",")[3] for line in sheet.splitlines()[1:] if line.startswith(("har", "sec"))] == [
+        "A",
+        "B",
+    ] * 4
     stats = hands.demo.page.store.stats()
     assert stats["runs"] == 0 and stats["pictures"] == 0 and not hands.demo.page.busy("one many")
 
@@ -143,18 +247,16 @@ def test_without_files_the_picture_of_the_compare_tab_is_asked_about(tmp_path):
 
 def test_stop_keeps_what_was_answered_and_the_next_go_works(tmp_path):
     never = threading.Event()
-    hands = Hands(page(engines(a=("port", ["It ", never], "yes"))))
+    stuck = [lambda: hands.call("stop_many"), never]
+    hands = Hands(page(engines(a=("port", stuck, "yes"))))
     asking = hands.event("ask_many").fn(
         [str(picture_file(tmp_path))], "What?\nWhere?\nWhy?", ["quick"], None, hands.request
     )
-    seen = []
-    for update in asking:
-        seen.append(hands.read("ask_many", update))
-        if "1 of 3" in seen[-1]["many-progress"]:
-            hands.call("stop_many")
+    seen = [hands.read("ask_many", update) for update in asking]
     assert "Stopped: 1 of 3" in seen[-1]["many-progress"] and len(lines(seen[-1])) == 1
     assert not hands.demo.page.busy("one many")
     assert "Done: 1 of 1" in run(hands, [tmp_path / "harbour.png"], "Why?", ["quick"])[-1]["many-progress"]
+    never.set()
 
 
 @pytest.mark.parametrize(

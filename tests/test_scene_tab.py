@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -130,7 +131,7 @@ def test_a_box_on_a_known_thing_lands_within_a_pixel(looker, way):
     (row,) = seen["scene-table"]["value"]
     assert [float(cell) for cell in row[7:11]] == pytest.approx([120, 45, 150, 60], abs=0.5)
     (path,) = [path for path in seen["scene-files"]["value"] if path.endswith("quick.geojson")]
-    (feature,) = json.loads(open(path, encoding="utf-8").read())["features"]
+    (feature,) = json.loads(Path(path).read_text(encoding="utf-8"))["features"]
     (ring,) = feature["geometry"]["coordinates"]
     assert_corners(ring, true_corners(*PLACES["UTM north"], True), 10.0, metres_apart)  # a pixel has 10 m
     assert len(seen["scene-files"]["value"]) == 5

@@ -25,7 +25,8 @@ def card(shown: Shown) -> str:
         ("Well-formed", *("yes" if answer.well_formed else "no" for answer, _ in sides)),
     ]
     body = "".join(f'<tr><th scope="row">{name}</th><td>{a}</td><td>{b}</td></tr>' for name, a, b in rows)
-    thinkers = [side for side in SIDES if shown.answers[side].reasoning]
+    # A side that failed has no cost that could be told.
+    thinkers = [side for side in SIDES if shown.answers[side].reasoning and not shown.errors]
     title = "Did thinking help?" if len(thinkers) == 1 else "Side by side"
     return (
         f'<section class="helped" aria-label="{title}"><h3>{title}</h3>{_agree(shown)}{_cost(shown, thinkers)}'
