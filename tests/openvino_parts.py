@@ -1,0 +1,45 @@
+"""A converted model, and what its numbers are held against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tinyrs.convert import convert
+from tinyrs.engine import Options
+from tinyrs.graphs import quantized
+from tinyrs.openvino import _Writing
+from tinyrs.tokens import Row
+
+
+@pytest.fixture(scope="session")
+def converted(untrained, tmp_path_factory) -> Path:
+    """`untrained`, converted. Do not write into it."""
+    return convert(str(untrained), tmp_path_factory.mktemp("converted") / "int8")
+
+
+def seen_logits(engine, picture, question) -> np.ndarray:
+    """The logits of the first word that `engine` (an `OpenVINOEngine`) writes."""
+    row = Row(engine.processor.tokenizer, engine.spec, Options(), engine._ends, 0.0)
+    seen, questions = engine._read([(picture, question)], [row], engine.spec)
+    return _Writing(engine.model, seen, [ids.numpy() for ids in questions], engine._pad).read()[0]
+
+
+def with_whole_numbers(model) -> None:
+    """Give a Qwen2-VL of transformers the weights that a converted one has, in float32."""
+    words = model.model.language_model.embed_tokens
+    head = torch.nn.Linear(*words.weight.T.shape, bias=False)
+    head.weight.data = _rounded(model.lm_head.weight)
+    model.lm_head = head
+    words.weight.data = words.weight.data.half().float()
+    for layer in model.model.modules():
+        if isinstance(layer, (torch.nn.Linear, torch.nn.Conv3d)):
+            layer.weight.data = _rounded(layer.weight)
+
+
+def _rounded(weight: torch.Tensor) -> torch.Tensor:
+    whole, scale, zero = quantized(weight.detach().float().reshape(len(weight), -1).numpy())
+    return torch.from_numpy(((whole.astype(np.float32) - zero) * scale).reshape(weight.shape))
