@@ -355,6 +355,66 @@ def test_a_caller_who_leaves_ends_the_answer(picture, stream):
         assert post(address, body(picture)).status_code == 200
 
 
+def test_our_engine_that_is_cancelled_frees_the_model_behind_the_server(picture):
+    ended = threading.Event()
+    engine = FakeEngine(["half ", threading.Event(), "never"], "yes")
+    real = engine.stream
+
+    def watched(*arguments):
+        try:
+            yield from real(*arguments)
+        finally:
+            ended.set()
+
+    engine.stream = watched
+    cancelled = threading.Event()
+    with serving(engine) as address:
+        remote = open_engine(f"{address}#fake")
+        replies = remote.stream(picture, Question(ASKED), cancelled=cancelled)
+        assert next(replies).text == "half "
+        cancelled.set()
+        assert all(reply.text == "half " and not reply.finished for reply in replies)
+        assert ended.wait(20)
+        until(lambda: httpx.get(f"{address[:-3]}/health").json()["requests"] == 0)
+        assert list(remote.stream(picture, Question(ASKED)))[-1].text == "yes"
+
+
+SERVER = """
+import socket, sys, threading
+from tests.fake import FakeEngine
+from tinyrs.serve import application, server
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
+    print(listener.getsockname()[1], flush=True)
+    server(application(FakeEngine(["half ", threading.Event()] if sys.argv[1] == "0" else "yes"), "m")).run([listener])
+"""
+
+
+def test_our_engine_comes_back_to_a_server_that_was_killed_and_started_again(picture):
+    """The same engine, as the page keeps it: a sentence while the server is away, and answers once it is back."""
+
+    def start(port: str) -> subprocess.Popen:
+        command = [sys.executable, "-c", SERVER, port]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    texts = []
+    with start("0") as first:
+        port = first.stdout.readline().strip()
+        remote = open_engine(f"http://127.0.0.1:{port}/v1#m")
+        with pytest.raises(EngineFailure, match="broke"):
+            for reply in remote.stream(picture, Question(ASKED)):
+                texts.append(reply.text)
+                first.kill()
+    assert texts[-1] == "half "
+    with pytest.raises(EngineFailure, match="cannot be reached"):
+        list(remote.stream(picture, Question(ASKED)))
+    with start(port) as second:
+        try:
+            assert second.stdout.readline().strip() == port
+            assert list(remote.stream(picture, Question(ASKED)))[-1].text == "yes"
+        finally:
+            second.kill()
+
+
 def test_a_full_queue_is_said_at_once_and_the_others_are_answered(picture):
     go = threading.Event()
     engine = FakeEngine(*[[go, "yes"]] * 3)
