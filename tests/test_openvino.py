@@ -208,7 +208,10 @@ def test_the_bytes_are_bounded_and_nothing_kept_is_changed(converted):
         last(engine, made[0])
 
 
-def test_visitors_with_different_pictures_do_not_disturb_each_other(engine):
+@pytest.mark.parametrize("thinking", [False, True])
+def test_visitors_with_different_pictures_do_not_disturb_each_other(converted, thinking):
+    """One after the other, and together where a model thinks aloud."""
+    engine = OpenVINOEngine(replace(resolve(str(converted)), thinking=thinking))
     asked = [(picture, question) for picture in pictures(4) for question in QUESTIONS[:2]]
     right = [told(last(engine, *pair)) for pair in asked]
     engine.prefixes.clear()

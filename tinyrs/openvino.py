@@ -23,6 +23,7 @@ from tinyrs.engine import EngineFailure, EngineUnavailable, Options, failure
 from tinyrs.local import KNOWN, SMALL, LocalEngine, load_processor
 from tinyrs.models import ModelSpec
 from tinyrs.prefix import Prefixes
+from tinyrs.sharing import Queue
 from tinyrs.tokens import Row
 
 MASKED = -1e9
@@ -60,9 +61,11 @@ class OpenVINOEngine(LocalEngine):
             error = failure(f"{spec.name} could not be loaded; the log says why.", e, EngineUnavailable)
         if error is not None:
             raise error
-        self._ends = self.model.ends | {self.processor.tokenizer.eos_token_id}
+        self._ends = frozenset({*self.model.ends, self.processor.tokenizer.eos_token_id} - {None})
         self._lock = threading.Lock()
         self._jobs = set()
+        if spec.thinking:  # long answers: who comes while one is written waits less when they are written together
+            self._queue = Queue(self._answer_all)
 
     def _generate(self, pairs, spec, options: Options, rows: Sequence[Row], stop, publish) -> None:
         if stop.is_set():
@@ -119,12 +122,11 @@ class _Graphs:
         ov = runtime()
         self.config, self.stop = shape_of(folder), threading.Event()
         text, sizes = self.config.text_config, self.config.vision_config
+        turns, sections = text.rope_parameters, text.rope_parameters["mrope_section"]
         self.merge = sizes.spatial_merge_size
         self.ends = _declared_ends(folder)
-        self._turns = _frequencies(text.hidden_size // text.num_attention_heads, text.rope_parameters["rope_theta"])
-        self._axes = np.resize([0, 1, 2], len(text.rope_parameters["mrope_section"])).repeat(
-            text.rope_parameters["mrope_section"]
-        )
+        self._turns = _frequencies(text.hidden_size // text.num_attention_heads, turns["rope_theta"])
+        self._axes = np.resize([0, 1, 2], len(sections)).repeat(sections)  # time, height and width take turns
         self._vision_turns = _frequencies(sizes.embed_dim // sizes.num_heads // 2, sizes.rope_parameters["rope_theta"])
         self._words = np.load(folder / PARTS / "embeddings.npy", mmap_mode="r")
         # Only weights have 8 bits: by itself, OpenVINO would round what is computed with them to 8 bits, too, and keys
