@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shutil
 
 import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from annotate.keeper import at_start
 from annotate.people import People
 from screens.api import NAMES, READING
-from tests.pages import ASKED, SHORT, THOUGHT, close_pages, engines, page, picture_file, served
+from tests.pages import ASKED, SHORT, THOUGHT, Hands, close_pages, engines, page, picture_file, served
 from tests.payloads import PAYLOADS
-from tinyrs.config import ROOT
+from tinyrs.config import ROOT, Config
 
 
 @pytest.fixture(autouse=True)
@@ -171,3 +174,22 @@ def test_another_sites_page_cannot_call(tmp_path):
                 f"{url}/gradio_api/call/{name}", json={"data": []}, headers={"sec-fetch-site": "cross-site"}
             )
             assert answer.status_code == 403
+
+
+def test_a_link_to_a_kept_comparison_outlives_the_disk(tmp_path):
+    """Kept by a program, saved elsewhere, the disk wiped: the page brings the comparison back under the same address."""
+    kept = Config(backup=str(tmp_path / "kept"))
+    demo = ready()
+    with served(demo) as url:
+        both = client(url).predict(
+            picture=handle_file(picture_file(tmp_path)), question=ASKED, keep=True, api_name="/compare"
+        )
+    with contextlib.closing(at_start(kept)) as keeper:
+        keeper.save()
+    close_pages()
+    shutil.rmtree(kept.data)
+    at_start(kept).close()
+    hands = Hands(page())
+    hands.request.query_params["record"] = both["record"]
+    seen = hands.call("record")
+    assert seen["question"] == ASKED and "The longest hull" in seen["card-b"] and "box side-a" in seen["viewer"]

@@ -94,7 +94,7 @@ def test_the_port_is_one_everywhere_and_the_command_is_one_that_the_app_takes(mo
         raise Stop
 
     monkeypatch.setattr(app, "launch", launch)
-    monkeypatch.setattr(app, "build", lambda **options: None)
+    monkeypatch.setattr(app, "build", lambda *_, **options: None)
     with pytest.raises(Stop):
         app.main(command[2:])
     assert (seen["host"], seen["port"]) == ("0.0.0.0", int(port))

@@ -8,14 +8,24 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_every_row_names_a_test_file_that_is_there():
-    rows = [
-        line for line in (ROOT / "SECURITY.md").read_text(encoding="utf-8").splitlines() if line[:1] == "|"
-    ]
-    assert len(rows) > 10
-    for row in rows[2:]:
-        named = re.findall(r"`(tests/\w+\.py)`", row.split("|")[-2])
-        assert named and all((ROOT / name).is_file() for name in named), row
+def rows() -> list[list[str]]:
+    """The table: number, threat, what happens, tests."""
+    lines = (ROOT / "SECURITY.md").read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
+    return cells[2:]
+
+
+def test_every_threat_has_a_row():
+    assert [int(number) for number, *_ in rows() if number] == list(range(1, 24))
+
+
+def test_every_row_names_tests_that_are_there():
+    for number, threat, _, proof in rows():
+        named = re.findall(r"`(tests/\w+\.py)(?:::(\w+))?`", proof)
+        assert named and proof.count("`") == 2 * len(named), threat
+        for file, test in named:
+            text = (ROOT / file).read_text(encoding="utf-8")
+            assert not test or f"def {test}(" in text, f"{number} {threat}: {file}::{test}"
 
 
 def test_the_limits_on_the_page_are_those_of_the_code():
