@@ -56,6 +56,17 @@ def lines(out):
 # ---- asking
 
 
+def test_answers_held_to_the_labels_are_other_answers_and_not_for_models_that_think(benchmark, fake, tmp_path, capsys):
+    data = benchmark([turns(CLASSES, "port")])
+    asked = ["--model", "m", "--data", str(data), "--kind", "cls", "--out", str(tmp_path / "out")]
+    engine = fake("port")
+    assert main([*asked, "--choose"]) == 0 and engine.asked[0][2].choose
+    assert main(asked) == 2 and "answers of another model" in capsys.readouterr().err
+    fake("port", thinking=True)
+    assert main([*asked[:-1], str(tmp_path / "other"), "--choose"]) == 2
+    assert capsys.readouterr().err == "pocket-r1 reasons before it answers, so --choose is not for it.\n"
+
+
 def test_the_command_writes_answers_and_scores(benchmark, fake, tmp_path, capsys):
     data = benchmark([turns(CLASSES, "port"), turns(CLASSES, "beach"), turns(CLASSES, "bare land", type="7")])
     made = fake("port", "port", "Bare Land.")

@@ -79,6 +79,17 @@ def test_what_is_sent_is_the_picture_before_the_question(picture):
     assert sent.size == picture.size and sent.tobytes() == picture.tobytes()
 
 
+def test_a_closed_set_of_answers_reaches_the_server_and_a_thinking_model_is_not_held_to_it(picture):
+    scene = Question("Which is it?", Task.CLASSIFICATION, ("beach", "port"))
+    with loopback(says("port")) as server:
+        for question in (scene, WHERE):
+            list(connect(server).stream(picture, question, Options(choose=True)))
+        with pytest.raises(EngineFailure, match="reasons before it answers"):
+            list(connect(server, "?thinking=1").stream(picture, scene, Options(choose=True)))
+    held, free = (body for _, body in server.requests)
+    assert held["structured_outputs"] == {"choice": ["beach", "port"]} and "structured_outputs" not in free
+
+
 def test_a_pixel_budget_is_kept_and_one_that_is_too_small_is_a_sentence():
     with loopback(says("ok")) as server:
         engine = connect(server)

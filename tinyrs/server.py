@@ -136,9 +136,18 @@ class ServerEngine:
             temperature=options.temperature,
             seed=options.seed,
             stop=list(options.stop) or openai.omit,
+            extra_body=self._held_to(question.labels) if options.choose else None,
             stream=True,
             stream_options={"include_usage": True},
         )
+
+    def _held_to(self, labels: Sequence[str]) -> dict | None:
+        """What tells vLLM to answer with one of `labels`; other servers pass over it, or refuse the question."""
+        if self.spec.thinking:
+            raise EngineFailure(
+                f"{self.spec.name} reasons before it answers, so it cannot be held to a list of answers."
+            )
+        return {"structured_outputs": {"choice": list(labels)}} if labels else None
 
     def _messages(self, picture: Image.Image, question: Question, max_pixels: int) -> list[dict]:
         shown = {"type": "image_url", "image_url": {"url": data_url(picture, max_pixels)}}

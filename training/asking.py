@@ -72,6 +72,7 @@ def ask(
     rows: Sequence[int] | None = None,
     batch: int = 8,
     max_new_tokens: int | None = None,
+    choose: bool = False,
     part: Part = Part(),
     progress: bool = True,
 ) -> list[dict] | None:
@@ -88,7 +89,7 @@ def ask(
     rows = range(len(examples)) if rows is None else rows
     mine = rows[part.rank :: part.world]
     folder = pictures_folder(examples)
-    options = Options(max_new_tokens=max_new_tokens)
+    options = Options(max_new_tokens=max_new_tokens, choose=choose)
     with _own_file(out, part) as file:
         done = kept(out)
         left = [row for row in mine if row not in done]
@@ -296,7 +297,7 @@ def title(spec: ModelSpec) -> str:
     return _served(spec) if spec.kind == "server" else spec.name
 
 
-def identity(specs: Sequence[ModelSpec], max_new_tokens: int | None) -> dict:
+def identity(specs: Sequence[ModelSpec], max_new_tokens: int | None, choose: bool = False) -> dict:
     """What makes two models the same one: weights by content, and how they are asked.
 
     A server does not show its weights: there it is the address and the name of the model.
@@ -317,6 +318,7 @@ def identity(specs: Sequence[ModelSpec], max_new_tokens: int | None) -> dict:
         "system": spec.system,
         "pixels": [spec.min_pixels, spec.max_pixels],
         "max_new_tokens": max_new_tokens or spec.max_new_tokens,
+        "choose": choose or None,  # None is what folders from before there was a choice say
     }
 
 

@@ -111,6 +111,11 @@ def _ask_command(argv: Sequence[str]) -> int:
         "--batch", type=_count, default=8, help="questions asked at once (8), for each server"
     )
     parser.add_argument("--max_new_tokens", type=_count, help="the longest answer (default: the model's own)")
+    parser.add_argument(
+        "--choose",
+        action="store_true",
+        help="hold answers to the labels of questions that have them (classification): sooner. Not for models that think",
+    )
     args = parser.parse_args(argv)
     if args.data and not args.kind:
         parser.error("--data needs --kind")
@@ -157,7 +162,9 @@ class _Asking:
         if self.spec.kind != "server" and not Path(self.spec.source).is_dir():
             self.spec = self.engine.spec  # only opening a hub id tells its commit
             self._specs = [self.spec]
-        self.identity = identity(self._specs, args.max_new_tokens)
+        if args.choose and self.spec.thinking:
+            raise BadData(f"{self.spec.name} reasons before it answers, so --choose is not for it.")
+        self.identity = identity(self._specs, args.max_new_tokens, args.choose)
 
     @property
     def engine(self) -> Engine:
@@ -195,6 +202,7 @@ class _Asking:
             rows=rows,
             batch=self.args.batch * len(self._specs),
             max_new_tokens=self.args.max_new_tokens,
+            choose=self.args.choose,
             part=self.part,
         )
         if lines is None:
