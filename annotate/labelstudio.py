@@ -71,6 +71,8 @@ def _of_results(results: Sequence) -> tuple[dict[str, str], list[Box]]:
     texts: dict[str, list[str]] = {}
     boxes = []
     for result in results:
+        if isinstance(result, Mapping) and result.get("type") == "relation":
+            continue  # a line between two regions, which says nothing that a caption holds
         value = result.get("value") if isinstance(result, Mapping) else None
         if not isinstance(value, Mapping):
             raise ValueError("a result without a value is not Label Studio's")
@@ -139,11 +141,16 @@ def _captions(data: Mapping, found: tuple[dict[str, str], list[Box]], names: Nam
 
 
 def _files(address: str) -> tuple[str, ...]:
-    """Where the file may lie in the folder of pictures: as the project stored it, or beside the others."""
+    """Where the file may lie in the folder of pictures: as the project stored it, or beside the others.
+
+    A picture in the cloud (s3://bucket/a.jpg, https://...) is not fetched: its file is looked for under its path.
+    """
     if address.startswith("/data/local-files/"):
         address = (parse_qs(urlsplit(address).query).get("d") or [""])[0]
     elif address.startswith("/data/upload/"):
         address = unquote(address.removeprefix("/data/upload/"))
+    elif "://" in address:
+        address = unquote(urlsplit(address).path.lstrip("/"))
     else:
         return (address,)
     return tuple(dict.fromkeys((address, address.rsplit("/", 1)[-1])))

@@ -384,8 +384,9 @@
     if (event.altKey) return;
     const pressed = node.closest?.("button, summary, a, [role=tab]");
     if (pressed && (event.key === "Enter" || event.key === " ")) return;
-    // On the page's other controls keys keep their own meaning.
-    if (!(node === document.body || node.closest?.(".work"))) return;
+    // On the page's other controls keys keep their own meaning; whoever has just chosen the tab may begin at once.
+    const chosen = node.closest?.("[role=tab]") && !event.key.startsWith("Arrow");
+    if (!(node === document.body || node.closest?.(".work") || chosen)) return;
     const row = rows()[here];
     const list = row?.querySelector(".classes:not([hidden])");
     if (list && /^[1-9]$/.test(event.key)) {

@@ -226,9 +226,13 @@ def desk(
         person = people.may(request, doing, typed)
         return {**following(person, finished, draft=draft), remembered: person}
 
-    def arrive(caption: dict | None, typed: str, finished: int, request: gr.Request, draft=None):
-        """The tab was opened: show the next caption, unless one is being edited or nobody said who is there."""
+    def arrive(caption: dict | None, typed: str, finished: int, request: gr.Request, draft=None, saved=""):
+        """The tab was opened: show the next caption, unless one is being edited or nobody said who is there.
+
+        After a reload the name's field is still empty; the browser knows it all the same.
+        """
         update = {progress: render.progress(waits(), finished)}
+        typed = typed or (saved if isinstance(saved, str) else "")
         try:
             person = people.may(request, doing, typed)
         except rules.Refused:
@@ -372,7 +376,7 @@ def desk(
     start = [item, name, done]
     demo.load(recall_name, [remembered, name], [name, badge], api_name=f"{api}annotator", **quick)
     tab.select(
-        told(arrive), [*start, kept], everything, api_name="review" if review else "annotate", **quick
+        told(arrive), [*start, kept, remembered], everything, api_name="review" if review else "annotate", **quick
     ).then(recall_name, [remembered, name], [name, badge], api_name=f"{api}annotator_again", **quick)
     gr.on(
         [begin.click, name.submit],

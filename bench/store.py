@@ -1,10 +1,14 @@
 """How long does an annotator wait for the next caption when 100,000 are in the store?
 
-    python -m bench.store [--captions 100000] [--rounds 40]
+    python -m bench.store [--captions 100000] [--rounds 40] [--imported] [--page]
 
 Fills a fresh store (by SQL, as an import would leave it), lets one person take, judge and give back captions in turn,
 and prints the median and the worst time of each step as milliseconds, how much of the median this process computed,
 and the ratio to one saved transaction with nothing in it, which is what carries over to other disks.
+
+--imported fills it by `python -m annotate import` of a file in VHM's layout instead, of which each ten rows share a
+picture, and prints the seconds. --page serves the app on that store and prints what a person in Chromium waits: from
+opening the Annotate tab, and from accepting, until a caption with its picture is there.
 """
 
 from __future__ import annotations
@@ -23,10 +27,21 @@ from pathlib import Path
 from PIL import Image
 
 from annotate import marks, queue
+from annotate.imports import import_captions
 from annotate.store import Store
 from tinyrs.image import open_picture
 
 TEXT = "Water covers the left half of the picture. A long white hull lies beside the upper dock, number {}."
+
+
+LONGER = (
+    "User asks me to identify the location of a ship. Let me look at the image carefully, step by step. The picture shows a "
+    "harbor from above, with a wide basin of dark water and a paved quay with containers and a few parked trucks. I also see "
+    "two smaller boats near the lower edge, but they are much shorter than a ship would be at this scale. The bright roofs on "
+    "the right belong to storage halls, and a narrow road runs along them to the gate. "
+    "A bridge crosses the water farther away, and there is no other vessel in sight. "
+)
+"""What makes a reasoning as long as those of the paper: 110 words and more."""
 
 
 def fill(store: Store, captions: int) -> None:
@@ -49,6 +64,73 @@ def fill(store: Store, captions: int) -> None:
             " VALUES (?,?,?,'[[100,330,400,430]]','[[100,330,400,430,\"\",0]]','import:bench','',?)",
             ((i, i, TEXT.format(i), now) for i in range(1, captions + 1)),
         )
+
+
+def imported(store: Store, captions: int, folder: Path) -> tuple[float, float]:
+    """Seconds that an import of `captions` captions with their pictures takes: by the clock, and of this process."""
+    for number in range((captions + 9) // 10):
+        shade = (number % 256, number // 256 % 256, 90)
+        Image.new("RGB", (256, 256), shade).save(folder / f"{number}.jpg", quality=80)
+    rows = [
+        {
+            "id": f"row-{number}",
+            "image": f"{number // 10}.jpg",
+            "conversations": [
+                {"from": "human", "value": "<image>\n{VG} Identify the location of the ship."},
+                {
+                    "from": "gpt",
+                    "value": f"<reasoning> {LONGER}{TEXT.format(number)} So its box is [[100,330,400,430]]. </reasoning> "
+                    f"<answer> [[{100 + number % 3 * 100},330,400,430]] </answer>",
+                },
+            ],
+        }
+        for number in range(captions)
+    ]
+    file = folder / "rows.json"
+    file.write_text(json.dumps(rows))
+    del rows
+    took: list[tuple[float, float]] = []
+    done = timed(took, lambda: import_captions(store, file))
+    if done.added != captions:
+        raise RuntimeError(f"{done.added} of {captions} captions came in.")
+    return took[0]
+
+
+def paged(data: Path, rounds: int = 12) -> dict[str, dict[str, float]]:
+    """Milliseconds that a person waits at the page: {"open": {"median", "worst"}, "accept": {...}}."""
+    from dev.served import chromium, the_app
+
+    times: dict[str, list[float]] = {"open": [], "accept": []}
+    shown = """(before) => {
+        const steps = document.querySelector("#steps .steps"), image = document.querySelector("#annotate-viewer .stage img");
+        return steps && steps.offsetParent && steps.dataset.revision !== before && image && image.complete && image.naturalWidth > 0;
+    }"""
+    with the_app(data) as url, chromium() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page.set_default_timeout(20_000)
+        page.goto(url)
+        page.locator("#ask").wait_for()
+        tab = page.get_by_role("tab", name="Annotate", exact=True)
+        tab.click()
+        page.locator("#annotator input, #annotator textarea").first.fill("Ada")
+        page.locator("#next").click()
+        page.wait_for_function(shown, arg="")
+        for _ in range(rounds):
+            page.reload()
+            page.locator("#ask").wait_for()
+            page.wait_for_timeout(1500)  # until the page knows again who is there
+            start = time.perf_counter()
+            tab.click()
+            page.wait_for_function(shown, arg="")
+            times["open"].append(time.perf_counter() - start)
+            before = page.locator("#steps .steps").get_attribute("data-revision")
+            start = time.perf_counter()
+            page.locator("#accept").click()
+            page.wait_for_function(shown, arg=before)
+            times["accept"].append(time.perf_counter() - start)
+    return {
+        name: {"median": round(1000 * statistics.median(all_)), "worst": round(1000 * max(all_))} for name, all_ in times.items()
+    }
 
 
 def timed(times: list[tuple[float, float]], work: Callable):
@@ -88,16 +170,29 @@ def measure(store: Store, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns the exit code, 1 when the next caption took 50 ms or more."""
+    """The command; returns the exit code: 1 when the next caption took 50 ms, a page a second or the import 5 minutes."""
     parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__.split("\n")[0])
     parser.add_argument("--captions", type=int, default=100_000, help="how many are in the store (100000)")
     parser.add_argument("--rounds", type=int, default=40, help="captions that are worked on (40)")
+    parser.add_argument("--imported", action="store_true", help="fill the store by an import, and time that")
+    parser.add_argument("--page", action="store_true", help="also what a person waits at the page, in Chromium")
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "bench.db") as store:
-        fill(store, args.captions)
-        found = measure(store, args.rounds)
-    print(json.dumps({"captions": args.captions, "milliseconds": found}, indent=1))
-    return int(found["next"]["median"] >= 50)
+    told: dict = {"captions": args.captions}
+    with tempfile.TemporaryDirectory() as scratch:
+        data, files = Path(scratch) / "data", Path(scratch) / "files"
+        files.mkdir()
+        with Store(data / "tinyrs.db") as store:
+            if args.imported:
+                seconds = imported(store, args.captions, files)
+                told["import_seconds"], told["import_computed"] = (round(each, 1) for each in seconds)
+            else:
+                fill(store, args.captions)
+            told["milliseconds"] = measure(store, args.rounds)
+        if args.page:
+            told["page_milliseconds"] = paged(data)
+    print(json.dumps(told, indent=1))
+    slow = [each["median"] >= 1000 for each in told.get("page_milliseconds", {}).values()]
+    return int(told["milliseconds"]["next"]["median"] >= 50 or any(slow) or told.get("import_seconds", 0) >= 300)
 
 
 if __name__ == "__main__":

@@ -177,7 +177,8 @@ def test_a_draft_survives_a_reload_for_its_author_alone(browser):
         visitor["#edit-answer textarea"].fill("[[1,2,3,")
         visitor.page.wait_for_function(f"(before) => {saved} !== before", arg=before)
         visitor.open()
-        visitor.annotate("Ada")
+        visitor.page.wait_for_function("localStorage.getItem('tinyrs-annotator')?.length > 0")
+        visitor.tab("Annotate")  # and nothing else: who is there is known, and what was open comes back
         expect(visitor["#edit-reasoning textarea"]).to_have_value("Half a thought")
         expect(visitor["#edit-answer textarea"]).to_have_value("[[1,2,3,")
         expect(state(visitor, 0)).to_have_attribute("data-state", "wrong")

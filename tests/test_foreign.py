@@ -98,6 +98,23 @@ def test_label_studios_rectangles_choices_and_texts_become_captions(store, folde
     ]
 
 
+def test_label_studios_relations_and_other_shapes_are_passed_over_and_a_picture_in_the_cloud_is_looked_for_here(
+    store, folder
+):
+    arrow = {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"}
+    polygon = {"type": "polygonlabels", "from_name": "p", "to_name": "image", "value": {"points": [[1, 2], [3, 4], [5, 6]]}}
+    (folder / "scenes").mkdir()
+    (folder / "scenes" / "far.png").write_bytes(drawn(7))
+    rows = [
+        task(rectangle(10, 20, 30, 40), polygon, arrow, image="1.png"),
+        task(polygon, image="2.png"),
+        task(rectangle(1, 2, 3, 4), image="s3://bucket/scenes/far.png"),
+        task(rectangle(1, 2, 3, 4), image="https://example.org/somewhere/0.png?token=x"),
+    ]
+    assert import_captions(store, written(folder, rows)) == Imported(4, 3, 3, unanswered=1)
+    assert [answer for *_, answer in told(store)] == ["[[100,200,400,600]]", "[[10,20,40,60]]", "[[10,20,40,60]]"]
+
+
 def test_every_annotator_counts_a_cancelled_one_does_not_and_a_prediction_stands_in(store, folder):
     two = task(choice("port"), question="Which class?")
     two["annotations"] += [{"result": [choice("farm")]}, {"result": [choice("pond")], "was_cancelled": True}]

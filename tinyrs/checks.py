@@ -347,7 +347,8 @@ def _length(question: Question, reasoning: str, answer: str) -> str:
 def _repetition(steps: Sequence[str]) -> str:
     """What is said twice; a line break in the middle of a sentence makes no other sentence of it."""
     text = " ".join(" ".join(steps).split())
-    said = _twice(steps) or _twice(split_steps(text)[:_MOST_STEPS])
+    again = split_steps(text)[:_MOST_STEPS]
+    said = _twice(steps) or (_twice(again) if len(again) != len(steps) else "")
     if said:
         return f"Said twice: {_quote(said)}"
     words = re.findall(r"\w+", text.lower())  # with numbers: a list of places is no loop

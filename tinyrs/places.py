@@ -73,13 +73,14 @@ _ABOUT_BOX = re.compile(
     r"ending|ranges?|ranging|reach\w*|located|lies|position\w*|target|pixels?)\b",
     re.I,
 )
-_ELSEWHERE = re.compile(r"\b(?:other|another|second|third|neighbou?r\w*|not the|instead)\b", re.I)
+_ELSEWHERE = re.compile(r"\b(?:other|another|next(?! to)|second|third|neighbou?r\w*|not the|instead)\b", re.I)
 _LISTED = re.compile(
     r";\s*(?=(?:and )?(?:one|another|the (?:other|second|third))\b)|\bone (?=at|around|near)", re.I
 )
 _APPROXIMATE = re.compile(
     r"\b(?:about|around|approximately|approx|roughly|near|nearly|almost|some)\b|~|\u2248", re.I
 )
+_DIGIT = re.compile(r"\d")
 _PICTURE_SIZES = (224, 256, 336, 400, 448, 500, 512, 600, 640, 800, 1024)
 
 
@@ -103,7 +104,7 @@ def misplaced(
     if not boxes:
         return ""
     about = _about(phrase)
-    told = [(step, segments) for step in steps if (segments := list(_told(step, about)))]
+    told = [(step, segments) for step in steps if _DIGIT.search(step) and (segments := list(_told(step, about)))]
     last = told[-1][0] if told else ""
     told = [
         (step, segments)
@@ -281,7 +282,7 @@ _OFF_CENTER = re.compile(rf"\b(left|right) of (?:the )?(?:{_FRAME}(?:['\u2019]s)
 _RUNS = re.compile(r"\bfrom\b.{0,80}\bto\b", re.I)
 # The sentence is about something else as well, or about what the thing throws or points at.
 _BESIDE = re.compile(
-    r"\b(?:the one (?:on|at|in|near|to)|not|no|unlike|except|apart from|besides|whereas|while|than|compared|instead|shadow|reflection|wake|fac(?:es|ing)|"
+    r"\b(?:the one (?:on|at|in|near|to)|not|no|unlike|except|apart from|besides|whereas|while|than|compar\w+|instead|shadow|reflection|wake|fac(?:es|ing)|"
     r"point(?:s|ing)|head(?:s|ing)|nose|\w+n['\u2019]t)\b",
     re.I,
 )

@@ -92,15 +92,16 @@ def counted(steps: Sequence[str], things: str = "") -> tuple[Range, ...]:
     steps = [_OTHERS.sub("", _digits(step)) for step in steps]
     thing = _names(things)
     for step in reversed(steps[-6:]):
-        for pattern in _COUNTED:
+        for pattern in _COUNTED if _ANY.search(step) else ():
             found = [match for match in pattern.finditer(step) if _is_count(step, match, thing)]
             if found:
                 return (_range(step, found[-1]),)
         if _NONE.search(step):
             return ((0.0, 0.0),)
-    return _mentioned(steps, things)
+    return _mentioned([step for step in steps if _ANY.search(step) or _PARTS.search(step)], things)
 
 
+_ANY = re.compile(rf"\b{NUMBER}\b", re.I)
 # What holds the things that are counted, or is beside them.
 _HOLDERS = re.compile(
     r"\s(?:[a-z]+ ){0,2}(?:rows?|columns?|groups?|clusters?|lines?|sets?|lanes?|spaces|stalls|sides?|parts?|areas?|types?|kinds?|"

@@ -82,9 +82,20 @@ _SIGNS = (
     r"\bto (?:justify|support|reach|arrive at) the (?:given|provided|correct|expected|known) answer\b",
 )
 _LEAK = re.compile("|".join(_SIGNS), re.I)
+# One of these is in every sign. Most sentences hold none, and looking for the signs themselves is slow.
+_TRACE = re.compile(
+    r"answer|caption|annotat|label|truth|\bgt\b|meta|told|inform|given|provided|suppl|specif|handed|shown|know|hint|\bnote |"
+    r"file|backward|reverse|gold|referen|solution|response|prompt|message|pretend|justif|already|rational|tell|stated|dataset|"
+    r"data set|supposed|target|expected|reasoning|support|match|agree|consistent|lead to|end up|end at|indicated|revealed|"
+    r"confirmed|lists|gave|gives|said|listed|intended|original|assigned|desired|prescribed|reported|tagged",
+    re.I,
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def told(reasoning: str) -> str:
     """The words with which `reasoning` shows that its writer had been told the answer; "" for none."""
-    found = _LEAK.search(reasoning)
-    return " ".join(found[0].split()) if found else ""
+    for sentence in _SENTENCE.split(reasoning):
+        if _TRACE.search(sentence) and (found := _LEAK.search(sentence)):
+            return " ".join(found[0].split())
+    return ""
