@@ -8,7 +8,9 @@ from PIL import Image
 
 from tests.payloads import PAYLOADS
 from tinyrs.metrics import wilson
+from tinyrs.models import ModelSpec
 from tinyrs.strictjson import BadData
+from training.asking import IDENTITY, identity, key
 from training.evaluate import main
 from training.report import build, collect, counterpart, difference
 from training.suite import PAPER, SOURCE
@@ -96,6 +98,27 @@ def test_two_checkpoints_of_one_name_are_two_models(tmp_path):
     put(tmp_path / "c", run="digest 2")
     with pytest.raises(BadData, match="same model and benchmark"):
         collect([tmp_path])
+
+
+def test_answers_held_to_their_labels_are_a_model_of_their_own_and_the_page_says_so(tmp_path):
+    put(tmp_path / "free", run="digest 1")
+    put(tmp_path / "held", run="digest 1")
+    run = tmp_path / "held" / "run.json"
+    run.write_text(json.dumps(json.loads(run.read_text()) | {"choose": True}))
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    told = json.loads((tmp_path / "out" / "report.json").read_text())["results"]
+    assert {row["choose"] for row in told} == {True, False} and len({row["key"] for row in told}) == 2
+    assert (tmp_path / "out" / "report.md").read_text().count("held to the labels") == 1
+
+
+@pytest.mark.parametrize("choose", [False, True])
+def test_a_report_calls_a_model_as_the_folder_of_its_suite_does(choose, tmp_path):
+    spec = ModelSpec("x", "http://127.0.0.1:9/v1#x", kind="server")
+    told = identity([spec], None, choose)
+    assert tuple(told) == IDENTITY
+    put(tmp_path / "a")
+    (tmp_path / "a" / "run.json").write_text(json.dumps(told | {"kind": "cls"}))
+    assert collect([tmp_path])[0].key == key(told)
 
 
 def test_the_command_writes_a_page_a_file_and_a_picture(tmp_path, capsys):

@@ -297,6 +297,10 @@ def title(spec: ModelSpec) -> str:
     return _served(spec) if spec.kind == "server" else spec.name
 
 
+IDENTITY = ("model", "dialect", "thinking", "box_scale", "system", "pixels", "max_new_tokens", "choose")
+"""What `identity` tells, and run.json after it."""
+
+
 def identity(specs: Sequence[ModelSpec], max_new_tokens: int | None, choose: bool = False) -> dict:
     """What makes two models the same one: weights by content, and how they are asked.
 

@@ -19,7 +19,7 @@ from typing import Any
 from tinyrs.metrics import wilson
 from tinyrs.models import MODELS
 from tinyrs.strictjson import BadData, load_json
-from training.asking import RUN
+from training.asking import IDENTITY, RUN
 from training.asking import key as key_of
 from training.scores import mean_interval
 from training.suite import AVERAGES, CAPABILITIES, PAPER, SOURCE, SYSTEMS, Benchmark
@@ -35,11 +35,13 @@ class Result:
 
     key      tells two checkpoints of one name apart; "" for answers of another program
     cost     {"answers", "seconds", "tokens", "peak_mib"}, or {} where nobody noted it
+    choose   answers were held to the labels of their questions
     """
 
     scores: dict[str, Any]
     key: str = ""
     cost: dict[str, Any] = field(default_factory=dict)
+    choose: bool = False
 
     @property
     def known(self) -> Benchmark | None:
@@ -95,9 +97,9 @@ def _result(path: Path) -> Result:
         raise BadData(f"{path} is no scores.json of this program.")
     run = path.with_name(RUN)
     told = load_json(run) if run.is_file() else None
-    about = ("model", "dialect", "thinking", "box_scale", "system", "pixels", "max_new_tokens")
-    key = key_of({name: told.get(name) for name in about}) if isinstance(told, dict) else ""
-    return Result(scores, key, _cost(path.parent))
+    told = told if isinstance(told, dict) else {}
+    key = key_of({name: told.get(name) for name in IDENTITY}) if told else ""
+    return Result(scores, key, _cost(path.parent), bool(told.get("choose")))
 
 
 def _cost(folder: Path) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def build(results: Sequence[Result]) -> dict:
     for result in results:
         scores, cost, known = result.scores, result.cost, result.known
         paper = known.paper[counterpart(result)] if known else None
-        row = {"title": result.title, "capability": result.capability, "key": result.key}
+        row = {"title": result.title, "capability": result.capability, "key": result.key, "choose": result.choose}
         row |= {"in_domain": known.in_domain if known else None, "published_n": known.n if known else None}
         row |= scores
         row |= {

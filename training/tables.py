@@ -105,6 +105,8 @@ def _against_the_paper(rows: Sequence[dict]) -> str:
         ]
         body.append(line)
     note = "\n\n\\* Not the published number of rows, so not quite the published benchmark." if small else ""
+    if any(row.get("choose") for row in rows):
+        note += "\n\nAnswers were held to the labels of their questions, which the paper's were not."
     return grid(head, body) + note
 
 
