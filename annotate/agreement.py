@@ -1,4 +1,4 @@
-"""How far two people agree: Cohen's kappa of verdicts, IoU of boxes, edit distance of texts. Always with n.
+"""How far people agree: Cohen's kappa and Krippendorff's alpha of verdicts, IoU of boxes, edit distance of texts. Always with n.
 
 Pure: what two people said goes in, numbers come out; annotate/overlap.py finds who judged the same thing.
 """
@@ -64,6 +64,29 @@ def kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
     first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
     expected = sum(first[label] * second[label] for label in first) / n**2
     return None if expected == 1 else (observed - expected) / (1 - expected)
+
+
+def alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
+    """Krippendorff's alpha for nominal labels (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability").
+
+    A unit holds the labels that any number of people gave to one thing; those with fewer than two are left out.
+    None where nothing can be said: no pair, or one and the same label throughout.
+    """
+    together: Counter = Counter()
+    for labels in units:
+        if len(labels) > 1:
+            each = Counter(labels)
+            for one, many in each.items():
+                for other, more in each.items():
+                    pairs = many * (more - (one == other))
+                    together[one, other] += pairs / (len(labels) - 1)
+    total = sum(together.values())
+    by_label: Counter = Counter()
+    for (one, _), weight in together.items():
+        by_label[one] += weight
+    apart = sum(weight for (one, other), weight in together.items() if one != other)
+    by_chance = total**2 - sum(weight**2 for weight in by_label.values())
+    return None if by_chance <= 1e-9 else 1 - (total - 1) * apart / by_chance
 
 
 def box_overlap(one: Sequence[Box], other: Sequence[Box]) -> float | None:

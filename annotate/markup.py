@@ -300,13 +300,14 @@ def _differs(theirs: Mapping, own: Mapping | None) -> str:
     return "" if own is None or own["verdict"] == theirs["verdict"] else f' (you: {NAMES[own["verdict"]]})'
 
 
-def seen_twice(captions: int, golds: int) -> str:
-    """On how much the numbers below rest."""
+def seen_twice(captions: int, golds: int, alpha: float | None = None, steps: int = 0) -> str:
+    """On how much the numbers below rest, and how far everybody agrees: alpha of `steps` steps that several judged."""
     if not captions + golds:
         return '<p class="fine">No caption was judged by two people yet, and no gold item by anybody.</p>'
+    everybody = f" Krippendorff\'s alpha of all their verdicts is {_share(alpha)} (n = {steps} steps)." if steps else ""
     return (
-        f'<p class="fine">{captions} caption{"s" * (captions != 1)} judged by two people, {golds} gold '
-        f'item{"s" * (golds != 1)} with an answer. A verdict is on one step; n counts what was compared.</p>'
+        f'<p class="fine">{captions} caption{"s" * (captions != 1)} judged by two people or more, {golds} gold '
+        f'item{"s" * (golds != 1)} with an answer. A verdict is on one step; n counts what was compared.{everybody}</p>'
     )
 
 

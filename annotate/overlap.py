@@ -46,6 +46,19 @@ def compared(store: Store) -> list[Compared]:
     return [replace(row, label=labels.get(row.caption, "")) for row in found]
 
 
+def judged(store: Store) -> list[list[str]]:
+    """The verdicts that each step got which two people or more have judged."""
+    sql = (
+        "SELECT revision, step, author, verdict FROM standing_marks m WHERE NOT EXISTS (SELECT 1 FROM golds g"
+        " JOIN revisions r ON r.caption = g.caption WHERE r.id = m.revision) ORDER BY id"
+    )
+    steps: dict[tuple[int, int], dict[str, str]] = {}
+    with store.read() as db:
+        for revision, step, author, verdict in db.conn.execute(sql):
+            steps.setdefault((revision, step), {})[author] = verdict
+    return [list(said.values()) for said in steps.values() if len(said) > 1]
+
+
 def _labels(store: Store) -> dict[int, str]:
     """The class of each classified picture: what the data set says, else what it came in with."""
     with store.read() as db:

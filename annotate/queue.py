@@ -52,15 +52,31 @@ def next_to_annotate(store: Store, author: str, minutes: float = LEASE_MINUTES) 
     return _next(store, author, minutes, "annotate", _NOT_OWN_GOLD)
 
 
-def next_to_review(store: Store, author: str, minutes: float = LEASE_MINUTES) -> dict | None:
+def next_to_review(
+    store: Store, author: str, minutes: float = LEASE_MINUTES, overlap: int = 1
+) -> dict | None:
     """The same for captions whose correction waits for a review. Of one's own text nothing is offered, unless
-    the store allows self_review."""
-    return _next(store, author, minutes, "review", "true" if store.self_review else _NOT_OWN)
+    the store allows self_review.
+
+    `overlap` is how many people judge each caption of the random sample: when nothing waits, those of the sample that
+    fewer have judged are offered to who has not, which "offered" calls "overlap". The last verdict counts.
+    """
+    found = _next(store, author, minutes, "review", "true" if store.self_review else _NOT_OWN)
+    if found is None and overlap > 1:
+        for state in ("accepted", "rejected"):
+            found = found or _next(store, author, minutes, state, f"{_NOT_OWN} AND {_TOO_FEW}", overlap, "overlap")
+    return found
 
 
-def _next(store: Store, author: str, minutes: float, state: str, also: str) -> dict | None:
+_TOO_FEW = """h.sample AND (SELECT count(DISTINCT v.author) FROM standing_reviews v WHERE v.revision = h.revision) < :overlap
+    AND NOT EXISTS (SELECT 1 FROM standing_reviews v WHERE v.revision = h.revision AND v.author = :author)"""
+
+
+def _next(
+    store: Store, author: str, minutes: float, state: str, also: str, overlap: int = 1, called: str = ""
+) -> dict | None:
     author = rules.person(author)
-    values = {"author": author, "now": store.now(), "state": state}
+    values = {"author": author, "now": store.now(), "state": state, "overlap": overlap}
     with store.write() as db:
         turn = _finished(db, author) % RANDOM_EVERY == RANDOM_EVERY - 1
         free = f"{_FREE} AND {also} AND {_SKIPPED} IS NULL"
@@ -75,6 +91,7 @@ def _next(store: Store, author: str, minutes: float, state: str, also: str) -> d
                 break
         else:
             return None
+        offered = called or offered
         until = _lease(db, store, found[0], author, "take", 60 * minutes, offered)
     return {**store.caption(found[0]), "lease_until": until, "offered": offered}
 

@@ -15,11 +15,13 @@ from annotate.people import People
 from annotate.screens import desk
 from annotate.store import Store, StoreError
 from tinyrs import render
+from tinyrs.config import Config
 from tinyrs.parse import split_steps
 
 
 def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) -> None:
     """Build the tab inside the current `gr.Tab`; `people` knows who may review."""
+    shared = Config().overlap
 
     def beside(caption: Mapping, person: str) -> str:
         """What was changed, and the annotator's verdicts once this person has given all of the own ones."""
@@ -39,7 +41,7 @@ def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) ->
         store,
         tab,
         people=people,
-        take=lambda person: queue.next_to_review(store, person),
+        take=lambda person: queue.next_to_review(store, person, overlap=shared),
         waits=lambda: queue.left(store)["review"],
         review=True,
         beside=beside,
@@ -58,7 +60,9 @@ def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) ->
             return render.notice(str(error))
         golds = {row.caption for row in rows if row.other == overlap.GOLD}
         twice = {row.caption for row in rows if row.other != overlap.GOLD}
-        return markup.seen_twice(len(twice), len(golds)) + markup.agreement(
+        judged = overlap.judged(store)
+        people_of = agreement.alpha(judged), len(judged)
+        return markup.seen_twice(len(twice), len(golds), *people_of) + markup.agreement(
             {
                 "All": {"everybody": agreement.agreement(rows)},
                 "Annotator": agreement.by(rows, lambda row: row.by),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotate.agreement import Agreement, Compared, agreement, box_overlap, by, edit_distance, kappa
+from annotate.agreement import Agreement, Compared, agreement, alpha, box_overlap, by, edit_distance, kappa
 from tinyrs.example import Box
 
 
@@ -24,6 +24,15 @@ from tinyrs.example import Box
 )
 def test_kappa(pairs, value):
     assert kappa(pairs) == (None if value is None else pytest.approx(value))
+
+
+def test_alpha_of_any_number_of_people_some_of_whom_were_silent():
+    # The example of Krippendorff 2011, four observers and twelve units: 0.743 for nominal data.
+    said = ("123321412...", "12332241 25.3".replace(" ", ""), ".33323422 51.".replace(" ", ""), "123324412 51.".replace(" ", ""))
+    units = [[one[i] for one in said if one[i] != "."] for i in range(12)]
+    assert alpha(units) == pytest.approx(0.743, abs=0.0005)
+    assert alpha([["ok", "ok", "ok"], ["wrong", "wrong"]]) == 1.0
+    assert alpha([["ok", "ok"]] * 9) is alpha([["ok"], []]) is alpha([]) is None
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,26 @@ def test_nobody_is_offered_an_own_text_for_review_because_of_holding_its_caption
     assert queue.next_to_review(store, "Ann") is None
 
 
+def test_captions_of_the_random_sample_are_judged_by_as_many_as_the_overlap_says(store):
+    for caption in captions(store, 40):
+        better = store.save_correction(head(store, caption), reasoning="r", answer="port", author="Ann")
+        store.add_review(better, "accept", author="Rex")
+    with store.read() as db:
+        sample = {caption for (caption,) in db.conn.execute("SELECT caption FROM heads WHERE sample")}
+    assert 0 < len(sample) < 40
+    assert queue.next_to_review(store, "Eva") is None
+    judged = set()
+    while found := queue.next_to_review(store, "Eva", overlap=2):
+        assert (found["offered"], found["state"]) == ("overlap", "accepted")
+        store.add_review(found["revision"]["id"], "accept", author="Eva")
+        queue.release(store, found["id"], "Eva")
+        judged.add(found["id"])
+    assert judged == sample
+    # Neither who wrote or judged it, nor a third person, until three are wanted.
+    assert all(queue.next_to_review(store, name, overlap=2) is None for name in ("Ann", "Rex", "Fay"))
+    assert queue.next_to_review(store, "Fay", overlap=3)["id"] in sample
+
+
 def test_a_lone_person_reviews_own_texts_where_that_is_allowed(store, clock):
     (caption,) = captions(store, 1)
     store.save_correction(head(store, caption), reasoning="r", answer="port", author="Ann")

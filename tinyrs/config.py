@@ -31,6 +31,7 @@ class Config:
     results         folder of what training.evaluate measured, for the Results tab; None shows what checkpoints say
     backup          where the record of annotations is kept beside the disk: a folder, or hf://user/name; "" nowhere
     backup_seconds  time between two savings to it
+    overlap         people who judge each caption of the random sample in the Review tab
     queue_size      visitors who may wait for an answer
     threads         CPU threads of a local model; 0 leaves it to torch
     prefix_bytes    memory in which each local model keeps what it made of the last pictures; 0 keeps nothing
@@ -52,6 +53,7 @@ class Config:
     )
     backup: str = field(default_factory=lambda: os.environ.get("TINYRS_BACKUP", "").strip())
     backup_seconds: int = field(default_factory=lambda: max(_number("TINYRS_BACKUP_SECONDS", 60), 1))
+    overlap: int = field(default_factory=lambda: max(_number("TINYRS_OVERLAP", 1), 1))
     queue_size: int = field(default_factory=lambda: _number("TINYRS_QUEUE_SIZE", 20))
     threads: int = field(default_factory=lambda: _number("TINYRS_THREADS", 0))
     prefix_bytes: int = field(default_factory=lambda: _number("TINYRS_PREFIX_BYTES", 256 * 2**20))
