@@ -159,14 +159,15 @@ class Many:
             self.table: gr.update(
                 value=table(rows, names),
                 headers=headers(names),
-                column_widths=[f"{100 // (2 + len(names))}%"] * (2 + len(names)),
+                column_widths=["20%", "30%", *[f"{50 // len(names)}%"] * len(names)],
             ),
         }
 
     def _file(self, name: str, text: str) -> dict:
         file = Path(self.download.GRADIO_CACHE) / secrets.token_hex(16) / name
         file.parent.mkdir(parents=True)
-        file.write_text(text, encoding="utf-8", newline="")
+        # A model may write half a letter, which no file can hold.
+        file.write_text(text, encoding="utf-8", errors="replace", newline="")
         return gr.update(value=str(file))
 
     def of_folder(self, paths: list[str] | None) -> dict:
