@@ -352,6 +352,9 @@ def _repetition(steps: Sequence[str]) -> str:
     if said:
         return f"Said twice: {_quote(said)}"
     words = re.findall(r"\w+", text.lower())  # with numbers: a list of places is no loop
+    runs = Counter(run for run in zip(*(words[i:] for i in range(10))) if not any(word.isdigit() for word in run))
+    if runs and (most := runs.most_common(1)[0])[1] > 1:
+        return f"Said twice: {_quote(' '.join(most[0]))}"
     runs = Counter(zip(*(words[i:] for i in range(8))))
     most = runs.most_common(1)
     return f"Said again and again: {_quote(' '.join(most[0][0]))}" if most and most[0][1] >= 3 else ""

@@ -271,7 +271,7 @@ _SIDE = (
 _NOUN = r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|quarter|third|border|margin|end|zone)"
 _PLACE = re.compile(
     r"(?:\b(?:in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes up) (?:nearly |almost )?"
-    r"(?:the |its )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){0,2}"
+    r"(?:the )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){0,2}"
     rf"((?:{_SIDE}[- ]?(?:and |to )?){{1,3}})"
     # "the left side of the road" is no place in the picture
     rf"(?:{_NOUN}\b(?! of (?!(?:the|this) {_FRAME}\b|it\b))|of (?:the|this) {_FRAME}\b|(?=[,.;)]|$)"

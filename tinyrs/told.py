@@ -74,6 +74,9 @@ _SIGNS = (
     # what one was told to do about it
     r"\bwithout (?:referencing|mentioning|revealing|citing) the answer\b|\b(?:system|user) (?:message|prompt)\b",
     r"\b(?:instructed|supposed|asked|told) (?:not )?to (?:justify|reference|mention|reveal|explain|pretend)\b",
+    r"\bthe given (?:class|category) (?:is|was|says)\b|\bgiven class is\b|\banswer (?:field|column|entry|sheet)\b",
+    r"\b(?:question|task|prompt|image|picture|row|sample)['\u2019]s (?:given |correct |true |official )?(?:answer|solution|annotation)\b"
+    r"(?! (?:is|would|should|must|could|can)\b)|\bas (?:specified|stated|given|provided) above\b",
     r"\banswer in mind\b|\b(?:data ?set|file)(?:['\u2019]s)? (?:label|answer)\b|\b(?:assistant|user|model)['\u2019]s answer\b",
     r"\bgiven the (?:correct|true|right|final) answer\b|\bmy reasoning (?:must|should|has to|needs to)\b|\bpretend\w*\b",
     r"\b(?:i|we) (?:must|need to|have to|should|am to|are to) (?:justify|rationali[sz]e)\b",
