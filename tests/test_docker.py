@@ -15,6 +15,7 @@ import yaml
 
 import app
 from tests.pages import close_pages, page, served
+from tests.test_layers import MODULES, imports
 from tinyrs.config import ROOT
 from tinyrs.deploy import FOLDERS
 from tinyrs.models import resolve
@@ -107,6 +108,54 @@ def test_the_health_check_is_answered_by_the_app():
     finally:
         close_pages()
     assert answer.status_code == 200 and "app_id" in answer.json()
+
+
+def interpolated(value, environment: dict[str, str]):
+    """`value` as `docker compose config` shows it: ${NAME:-default} filled in, everywhere."""
+    if isinstance(value, dict):
+        return {key: interpolated(each, environment) for key, each in value.items()}
+    if isinstance(value, list):
+        return [interpolated(each, environment) for each in value]
+    if not isinstance(value, str):
+        return value
+    filled = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda m: environment.get(m[1]) or m[2], value)
+    assert "$" not in filled.replace("$$", ""), f"{value} is nothing that Compose fills in"
+    return filled
+
+
+KEYS = {
+    "build", "image", "ports", "volumes", "environment", "cap_drop", "security_opt", "restart", "profiles",
+    "command", "ipc", "deploy", "healthcheck",
+}  # fmt: skip
+"""The keys of a service, of those in the Compose specification, that are used here."""
+
+
+def test_compose_can_read_it_with_and_without_settings():
+    lists = {"ports", "volumes", "cap_drop", "security_opt", "profiles", "command"}
+    for environment in ({}, {"TINYRS_PAIR": "a,b", "VLLM_IMAGE": "vllm:x", "TORCH_INDEX": "https://pypi.org/simple"}):
+        found = interpolated(COMPOSE, environment)
+        assert set(found) == {"services", "volumes"}
+        for name, service in found["services"].items():
+            assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) and set(service) <= KEYS and service["image"], name
+            for key in lists & set(service):
+                assert all(isinstance(each, str) and each for each in service[key]), (name, key)
+            assert all(isinstance(each, str) for each in service.get("environment", {}).values())
+            assert service["restart"] in ("no", "always", "on-failure", "unless-stopped")
+            if check := service.get("healthcheck"):
+                assert check["test"][0] == "CMD" and set(check) <= {"test", "interval", "timeout", "start_period", "retries"}
+        assert found["services"]["app"]["environment"]["TINYRS_PAIR"] == environment.get("TINYRS_PAIR", "pocket,pocket-r1")
+
+
+def test_everything_that_the_app_imports_is_copied():
+    """Each module of ours that app.py reaches lies in what the image takes."""
+    reached, todo = set(), ["app"]
+    while todo:
+        if (name := todo.pop()) not in reached:
+            reached.add(name)
+            todo += [other for other in imports(name) if other in MODULES]
+    files = {MODULES[name].relative_to(ROOT).as_posix() for name in reached}
+    outside = [file for file in files if not any(file == top or file.startswith(f"{top}/") for top in copied())]
+    assert len(files) > 50 and not outside, outside
 
 
 @pytest.mark.parametrize("name", SERVERS)
