@@ -20,7 +20,7 @@ QUESTION = "Identify the location of the leftmost airplane."
 def take(target: Path) -> None:
     """Serve the app on a store of its own, ask, and photograph the page at 1280 pixels."""
     with tempfile.TemporaryDirectory() as folder, the_app(Path(folder)) as url, chromium() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page = browser.new_page(viewport={"width": 1280, "height": 960})
         page.add_init_script("localStorage.setItem('tinyrs-tour', 'done')")
         page.goto(url)
         page.locator("input[type=file]").first.set_input_files(PICTURE)

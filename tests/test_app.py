@@ -606,7 +606,7 @@ def test_when_too_many_ask_the_others_are_told_at_once_and_those_inside_are_answ
         sessions = [f"caller{i}" for i in range(30)]
         for session in sessions[:6]:
             upload(client, demo, session)
-        data = [None, ASKED, "any", "quick", "thinker", False]
+        data = [None, ASKED, "any", "quick", "thinker", False, "full"]
         inside = [sessions[0]]
         assert join(client, number, data, sessions[0]).status_code == 200
         assert busy.wait(10), "the first one is being answered"

@@ -5,6 +5,8 @@
   function give(file) {
     const input = chooser();
     if (!input || input.disabled || !file) return;
+    // What is dropped on another tab is that tab's.
+    if (!document.querySelector("#pick")?.checkVisibility()) return;
     const files = new DataTransfer();
     files.items.add(file);
     input.files = files.files;

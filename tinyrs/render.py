@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from tinyrs.example import Answer, Box
+from tinyrs.results import title
 
 if TYPE_CHECKING:
     from tinyrs.engine import Reply
@@ -333,7 +334,8 @@ def side_head(side: str, spec: ModelSpec | None = None) -> str:
 def about_model(spec: ModelSpec) -> str:
     """Which model answers, in its own table's words, and how good it was measured to be."""
     # Two say enough beside an answer; the rest stands in the README and beside the checkpoint.
-    numbers = measured(dict(list((spec.measured or {}).items())[:2]))
+    first = list((spec.measured or {}).items())[:2]
+    numbers = measured({title(name) if name.startswith(("cls_", "VG_")) else name: told for name, told in first})
     said = f"Measured: {numbers}." if numbers else "Nobody has measured it here."
     about = f"{spec.about.rstrip('.')}. " if spec.about else ""
     return f'<p class="about">{escape(about + said)}</p>'
