@@ -154,7 +154,8 @@ class _Closed(FakeEngine):
         raise EngineFailure("It is not here.")
 
 
-def test_the_pocket_models_answer_in_groups_what_they_answer_alone(tmp_path):
+def test_the_pocket_models_answer_in_groups_what_they_answer_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("tinyrs.many.QUICK", float("inf"))  # groups grow on a busy machine, too
     engine = open_engine("pocket-r1")
     texts = [
         "Is there a road?",
@@ -163,7 +164,7 @@ def test_the_pocket_models_answer_in_groups_what_they_answer_alone(tmp_path):
         "How many ships are there?",
     ]
     rows = [row for group in put(tmp_path, texts, A=engine) for row in group]
-    assert max(row.together for row in rows) > 1
+    assert [row.together for row in rows] == [1, 2, 2, 1]
     alone = [list(engine.stream(harbour(), Question(text)))[-1].text for text in texts]
     assert [row.shown.answers["A"].raw for row in rows] == alone
 
