@@ -31,6 +31,10 @@ def test_the_desk_fits_reads_well_and_names_its_controls(browser, tmp_path, size
         visitor.page.keyboard.press("c")
         visitor.shoot(tmp_path, f"desk-{size}-{scheme}")
         assert visitor.fits()
+        expect(visitor["#accept"]).to_be_in_viewport(ratio=1)  # however long the reasoning is
+        if size == "1280":
+            visitor["#edit-answer textarea, #edit-answer input"].first.scroll_into_view_if_needed()
+            expect(visitor["#annotate-viewer .stage"]).to_be_in_viewport()
         assert visitor.page.evaluate(CONTRAST) == []
         assert visitor.page.evaluate(NAMELESS) == []
         visitor.page.keyboard.press("?")
