@@ -44,7 +44,7 @@ def endpoints(page: Page) -> None:
         """Ask one model about a picture.
 
         Args:
-            picture: PNG, JPEG, WebP, GIF, TIFF or GeoTIFF
+            picture: PNG, JPEG, WebP, GIF, TIFF or GeoTIFF; for a tool, as a data: URL (no other address is fetched)
             question: what you want to know
             model: one of the models on offer; empty for the first
             task: any, classification, vqa, grounding, counting, captioning or open; empty leaves it to the question

@@ -89,6 +89,7 @@ def test_what_reads_can_be_called_and_says_how():
         tools, (answer, counts), mistake, resources = with_client(url, work)
     assert set(tools) == set(READING) and not resources.resources
     assert "Ask one model about a picture" in tools["ask"].description
+    assert "data: URL" in tools["ask"].inputSchema["properties"]["picture"]["description"]
     assert set(tools["ask"].inputSchema["properties"]) == {"picture", "question", "model", "task"}
     assert "[[140,320,400,600]]" in said(answer).replace(" ", "") and "Water covers" in said(answer)
     assert "captions" in said(counts) and not answer.isError

@@ -12,6 +12,7 @@ import pytest
 
 import app
 from annotate.store import Store
+from screens.about import about
 from screens.page import default_open
 from tests.fake import FakeEngine
 from tests.lent_gpu import LentGPU
@@ -215,6 +216,7 @@ def test_on_zero_gpu_the_models_are_loaded_between_the_decorator_and_the_page(mo
 
     def launch(demo, **options):
         done.append("page")
+        assert "because ZeroGPU lends this Space a GPU" in about(demo.page)
         demo.page.store.close()
         raise Up
 
