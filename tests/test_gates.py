@@ -24,6 +24,8 @@ from screens.api import NAMES
 from tests.fake import FakeEngine
 from tests.pages import ASKED, SHORT, THOUGHT, close_pages, engines, page, picture_bytes, served
 from tests.test_app import finish, join
+from tests.test_geo import PLACES
+from tests.test_geo import scene as drawn
 from tinyrs.config import ROOT, Config
 
 
@@ -155,22 +157,41 @@ def test_thirty_callers_are_answered_or_told_at_once(name):
         if name == "ask_many":
             data[3] = None
             data[4:] = ["full"] * len(data[4:])
-        inside, refused = [], 0
-        for i in range(30):
-            answer = join(client, number(demo, fn), data, f"caller{i}")
-            if answer.status_code == 200:
-                inside.append(f"caller{i}")
-                assert busy.wait(20), "the first one is being answered"
-            else:
-                assert answer.status_code == 503 and "full" in answer.text.lower()
-                refused += 1
-        assert (len(inside), refused) == (6, 24)
-        go.set()
-        for session in inside:
-            with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
-                told = [json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:")]
-            done = [event for event in told if event["msg"] == "process_completed"]
-            assert done and done[-1]["success"] and "port" in json.dumps(told), session
+        crowd(client, lambda session: join(client, number(demo, fn), data, session), busy, go)
+
+
+def crowd(client, ask, busy: threading.Event, go: threading.Event) -> None:
+    """30 callers of a page whose queue takes 5: the first is being answered until `go`."""
+    inside, refused = [], 0
+    for i in range(30):
+        answer = ask(f"caller{i}")
+        if answer.status_code == 200:
+            inside.append(f"caller{i}")
+            assert busy.wait(20), "the first one is being answered"
+        else:
+            assert answer.status_code == 503 and "full" in answer.text.lower()
+            refused += 1
+    assert (len(inside), refused) == (6, 24)
+    go.set()
+    for session in inside:
+        with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
+            told = [json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:")]
+        done = [event for event in told if event["msg"] == "process_completed"]
+        assert done and done[-1]["success"] and "port" in json.dumps(told), session
+
+
+def test_thirty_callers_of_the_scene_tab_are_answered_or_told_at_once():
+    go, busy = threading.Event(), threading.Event()
+    demo = page(engines(a=([busy.set, go, "port"],) + ("port",) * 9), queue_size=5)
+    ask, opened = (next(fn for fn in demo.fns.values() if fn.api_name == f"scene_{name}") for name in ("ask", "upload"))
+    with served(demo) as url, httpx.Client(base_url=url, timeout=60) as client:
+        scene = drawn(*PLACES["UTM north"])
+        path = client.post("/gradio_api/upload", files={"files": ("h.tif", scene)}).json()[0]
+        for i in range(6):
+            file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+            assert finish(client, number(demo, opened), [file], f"caller{i}")[-1]["success"]
+        data = [None, ASKED, ["quick"], "once", 100, 112, 25]
+        crowd(client, lambda session: join(client, number(demo, ask), data, session), busy, go)
 
 
 # Row 21: who may not, may not; and no other site's page
