@@ -1,13 +1,14 @@
 # make demo   set everything up and serve the app on http://127.0.0.1:7860
 # make test   set everything up and run every check
 # make quick  the checks without the slow ones, for use while working
+# make bench  measure how fast everything is, ten minutes of a core, and write docs/benchmarks.md
 PYTHON ?= python3
 VENV ?= .venv
 # The CUDA build on Linux. For the small CPU build: make demo TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check --quiet
 
-.PHONY: demo test quick lint clean
+.PHONY: demo test quick lint bench clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python app.py
@@ -17,6 +18,9 @@ test: $(VENV)/installed-dev chromium lint
 
 quick: $(VENV)/installed-dev lint
 	$(VENV)/bin/python -m pytest -m "not slow and not browser and not train"
+
+bench: $(VENV)/installed-dev chromium
+	$(VENV)/bin/python -m bench
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

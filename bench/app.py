@@ -3,8 +3,9 @@
     python -m bench.app [--questions 8] [--json]
 
 Starts `python app.py` on a free port as `make demo` does, opens it in Chromium, and asks about pictures of the scene
-generator that no build has drawn. Every time is taken in the page, from the click to the words. Needs what
-requirements-dev.txt installs and a chromium on the PATH.
+generator that no build has drawn. Every time is taken in the page, from the click to the words. Afterwards, without the
+page, both engines get the same questions at once, to tell what the page adds to them. Needs what requirements-dev.txt
+installs and a chromium on the PATH.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from pathlib import Path
 from PIL import Image
 
 from dev.served import chromium, the_app
+from tinyrs.compare import compare
+from tinyrs.example import Question
+from tinyrs.suggestions import question as typed
 from training.pocket.scenes import draw
 
 QUESTIONS = (
@@ -51,7 +55,10 @@ ASK = """async () => {
 
 
 def measure(questions: int) -> dict:
-    """Seconds: `page_up`, and medians and maxima of `first_words` (TinyRS), `a_done` and `b_done` (TinyRS-R1)."""
+    """Seconds: `page_up`, and medians and maxima of `first_words` (TinyRS), `a_done` and `b_done` (TinyRS-R1).
+
+    `bare_words` is what the engines alone need, `added` what the page takes on top of it, by the medians.
+    """
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, the_app(Path(folder)) as url:
         up = time.monotonic() - started
@@ -67,7 +74,32 @@ def measure(questions: int) -> dict:
     ):
         values = [each[side][moment] for each in times[1:]]
         found[name] = {"median": statistics.median(values), "max": max(values)}
+    alone = bare(questions)[1:]
+    found["bare_words"] = {"median": statistics.median(alone), "max": max(alone)}
+    found["added"] = found["first_words"]["median"] - found["bare_words"]["median"]
     return found
+
+
+def bare(questions: int) -> list[float]:
+    """Seconds to the first words of TinyRS for each question, both models being asked at once and nothing else."""
+    spent = []
+    for number in range(questions):
+        scene, begun = draw(3_000_000 + number), time.perf_counter()
+        asked = compare({"A": "pocket", "B": "pocket-r1"}, Image.fromarray(scene.pixels), asked_about(scene, number))
+        for event in asked:
+            if event.side == "A" and event.reply is not None and event.reply.text.strip():
+                spent.append(time.perf_counter() - begun)
+                break
+        for event in asked:
+            pass
+    return spent
+
+
+def asked_about(scene, number: int) -> Question:
+    """What is asked about the picture of that number, as the page takes it."""
+    name = f"the {scene.boxes[0].label}" if scene.boxes else "the road"
+    text = QUESTIONS[number % len(QUESTIONS)].format(name=name)
+    return typed(text)
 
 
 def ask(browser, url: str, scene, number: int, folder: Path) -> dict:
@@ -79,8 +111,7 @@ def ask(browser, url: str, scene, number: int, folder: Path) -> dict:
     page.goto(url)
     page.locator("input[type=file]").first.set_input_files(file)
     page.locator("#viewer .stage img").wait_for()
-    name = f"the {scene.boxes[0].label}" if scene.boxes else "the road"
-    page.locator("#question textarea").fill(QUESTIONS[number % len(QUESTIONS)].format(name=name))
+    page.locator("#question textarea").fill(asked_about(scene, number).text)
     seen = page.evaluate(ASK)
     page.close()
     return {
@@ -106,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"first question, first words     {first['first_words']:6.2f} s, R1 done {first['b_done']:.2f} s")
     for key, label in (
         ("first_words", "first words of TinyRS"),
+        ("bare_words", "the same without the page"),
         ("a_done", "TinyRS done"),
         ("b_done", "TinyRS-R1 done"),
     ):

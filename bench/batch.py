@@ -1,6 +1,7 @@
 """How many more answers a second does a batch give than one question at a time, and are they the same?
 
     python -m bench.batch [--models pocket,pocket-r1] [--rows 64] [--batch 16] [--max-new-tokens 32] [--json]
+    python -m bench.batch --architecture 2b --rows 4 --batch 4 --max-new-tokens 3   # random weights, 5 GiB of memory
 
 Questions of several kinds about drawn pictures of several shapes, a batch at once and then the same ones one at a
 time by plain `generate`, turn by turn: with a picture of its own for every question, and with five questions about
@@ -15,7 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bench.follow_up import QUESTIONS, pictures, plain
+from bench.follow_up import QUESTIONS, pictures, plain, which
 
 CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
 
@@ -25,20 +26,22 @@ def now() -> dict[str, float]:
     return {name: clock() for name, clock in CLOCKS.items()}
 
 
-def measure(model: str, rows: int, batch: int, max_new_tokens: int, a_picture: int) -> dict:
+def measure(
+    model: str, rows: int, batch: int, max_new_tokens: int, a_picture: int, side: int | None = None
+) -> dict:
     """Answers a second, both ways, by the clock and by processor time, and how many answers are the same.
 
-    `a_picture` questions are asked about each picture.
+    `a_picture` questions are asked about each picture, which is of `side` pixels squared.
     """
     from tinyrs.engine import Options, open_engine
 
     engine, options = open_engine(model), Options(max_new_tokens=max_new_tokens)
-    shown = list(pictures(-(-rows // a_picture)))
+    shown = [each.resize((side, side)) if side else each for each in pictures(-(-rows // a_picture))]
     pairs = [(shown[i // a_picture], QUESTIONS[i % len(QUESTIONS)]) for i in range(rows)]
     engine.batch(pairs[:2], options)
     engine.prefixes.clear()
     spent = {name: {"alone": 0.0, "together": 0.0} for name in CLOCKS}
-    same = 0
+    same = tokens = 0
     for start in range(0, rows, batch):
         some = pairs[start : start + batch]
         moments = [now()]
@@ -50,10 +53,12 @@ def measure(model: str, rows: int, batch: int, max_new_tokens: int, a_picture: i
         for name in CLOCKS:
             spent[name]["together"] += moments[1][name] - moments[0][name]
             spent[name]["alone"] += moments[2][name] - moments[1][name]
+        tokens += sum(reply.tokens for reply in at_once)
         same += sum(
             (a.text, a.tokens) == (b.text, b.tokens) for a, b in zip(at_once, one_by_one, strict=True)
         )
     found = {"model": model, "rows": rows, "batch": batch, "a_picture": a_picture, "same": same}
+    found["tokens"] = tokens / rows
     for name, seconds in spent.items():
         found[name] = {way: rows / taken for way, taken in seconds.items()}
         found[name]["ratio"] = seconds["alone"] / seconds["together"]
@@ -64,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.batch", description=__doc__.split("\n\n")[0])
     parser.add_argument("--models", default="pocket,pocket-r1", help="names of the model table or folders")
+    parser.add_argument("--architecture", choices=("2b",), help="instead: random weights of the 2B model's sizes")
+    parser.add_argument("--side", type=int, help="pixels of a picture's side (as drawn; 448 with --architecture)")
     parser.add_argument("--rows", type=int, default=64, help="questions asked")
     parser.add_argument("--batch", type=int, default=16, help="questions asked at once")
     parser.add_argument("--max-new-tokens", type=int, default=32, help="the longest answer")
@@ -77,19 +84,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "| model | questions a picture | answers a second of | alone | in batches | ratio | same answers |"
         )
         print("|---|---|---|---|---|---|---|")
-    for model in args.models.split(","):
-        for a_picture in (1, len(QUESTIONS)):
-            found = measure(model, args.rows, args.batch, args.max_new_tokens, a_picture)
-            if args.json:
-                print(json.dumps(found), flush=True)
-                continue
-            for name in CLOCKS:
-                rates = found[name]
-                print(
-                    f"| {model} | {a_picture} | {name} | {rates['alone']:.1f} | {rates['together']:.1f} "
-                    f"| {rates['ratio']:.1f} | {found['same']} of {found['rows']} |",
-                    flush=True,
-                )
+    with which(args.models, args.architecture) as models:
+        for model in models:
+            side = args.side or (448 if args.architecture else None)
+            for a_picture in (1, len(QUESTIONS)):
+                found = measure(model, args.rows, args.batch, args.max_new_tokens, a_picture, side)
+                found["model"] = f"{args.architecture} architecture" if args.architecture else model
+                if args.json:
+                    print(json.dumps(found), flush=True)
+                    continue
+                for name in CLOCKS:
+                    rates = found[name]
+                    print(
+                        f"| {found['model']} | {a_picture} | {name} | {rates['alone']:.2f} | {rates['together']:.2f} "
+                        f"| {rates['ratio']:.1f} | {found['same']} of {found['rows']} |",
+                        flush=True,
+                    )
     return 0
 
 

@@ -1,6 +1,6 @@
 """What the docs say of the code, taken from the code.
 
-    python -m dev.docs           # writes docs/commands.md and the table of measured numbers in README.md
+    python -m dev.docs           # writes docs/commands.md, docs/benchmarks.md and the measured numbers in README.md
     python -m dev.docs --check   # exit 1 where they have fallen behind
 
 tests/test_docs.py runs the check.
@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.page import JSON, PAGE, page, quoted
+
 ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = (
@@ -23,6 +25,7 @@ COMMANDS = (
     "tinyrs ask",
     "tinyrs models",
     "tinyrs serve",
+    "tinyrs convert",
     "tinyrs deploy",
     "annotate",
     "annotate import",
@@ -42,9 +45,18 @@ COMMANDS = (
     "training.evaluate",
     "training.evaluate score",
     "training.evaluate report",
+    "training.evaluate export-task",
     "training.ablate",
+    "training.untaught",
     "training.pocket",
     "training.pocket.scenes",
+    "bench",
+    "bench.engine",
+    "bench.start",
+    "bench.two_against_seven",
+    "bench.choose",
+    "bench.visitors",
+    "bench.pictures",
     "bench.pocket",
     "bench.app",
     "bench.scene",
@@ -52,6 +64,8 @@ COMMANDS = (
     "bench.checks",
     "bench.follow_up",
     "bench.batch",
+    "bench.openvino",
+    "bench.parity",
     "bench.store",
     "dev.docs",
 )
@@ -120,12 +134,22 @@ def measured() -> str:
     return "\n".join(lines)
 
 
+def filled(readme: str) -> str:
+    """`readme` with what was measured between its marks: `<!-- measured: ... -->` and `<!-- benchmarks: ... -->`."""
+    for name, text in (("measured", measured), ("benchmarks", lambda: quoted(_speeds()))):
+        block = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- /{name} -->)", re.S)
+        readme = block.sub(lambda found: f"{found[1]}{text()}\n{found[2]}", readme)
+    return readme
+
+
+def _speeds() -> dict:
+    return json.loads(JSON.read_text(encoding="utf-8"))
+
+
 def pages() -> dict[Path, str]:
     """Every page that is written from the code, with what it should hold."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.compile(r"(<!-- measured: [^>]*-->\n).*?(<!-- /measured -->)", re.S)
-    filled = block.sub(lambda found: f"{found[1]}{measured()}\n{found[2]}", readme)
-    return {ROOT / "docs" / "commands.md": commands(), ROOT / "README.md": filled}
+    return {ROOT / "docs" / "commands.md": commands(), PAGE: page(_speeds()), ROOT / "README.md": filled(readme)}
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bench.follow_up import QUESTIONS, pictures, plain
 from tinyrs.engine import EngineFailure, Options
@@ -177,6 +178,23 @@ def test_a_batch_reads_each_picture_once_and_gives_the_cold_answers(pocket):
     hook.remove()
     assert len(read) == 3
     assert found == [cold(pocket, *pair, options) for pair in asked]
+
+
+def test_pictures_of_the_same_bytes_and_another_shape_are_told_apart(pocket):
+    """A known picture is found by its bytes, before anything is resized: those of one colour are the same in any shape."""
+    pocket.prefixes.clear()
+    wide, high = Image.new("RGB", (224, 112), (90, 120, 60)), Image.new("RGB", (112, 224), (90, 120, 60))
+    asked = [(picture, question) for picture in (wide, high) for question in TELLING]
+    assert [ask(pocket, *pair) for pair in asked] == [cold(pocket, *pair) for pair in asked]
+    assert len(pocket.prefixes) == 2
+    pocket.prefixes.clear()  # what is known of a picture is not what is kept of it
+    assert [ask(pocket, *pair) for pair in asked] == [cold(pocket, *pair) for pair in asked]
+
+
+def test_a_known_picture_is_not_resized_again(engine, picture, monkeypatch):
+    ask(engine, picture, QUESTIONS[0])
+    monkeypatch.setattr(engine, "_inputs", lambda *args: pytest.fail("resized"))
+    assert ask(engine, picture.copy(), QUESTIONS[1])[1] > 0
 
 
 def test_the_picture_is_read_once(engine, picture):

@@ -32,13 +32,13 @@ class Busy:
         return [Reply(name, finished=True) for name in names]
 
 
-def visit(queue, busy, names, options=lambda name: Options()):
+def visit(queue, busy, names, options=lambda name: Options(), left=()):
     """Ask everything at once while `busy` is at "first": {name: reply or error}."""
-    found = {}
+    found, stops = {}, {name: threading.Event() for name in left}
 
     def ask(name):
         try:
-            found[name] = queue.ask(Asked(name, options(name))).text
+            found[name] = queue.ask(Asked(name, options(name), stops.get(name) or threading.Event())).text
         except EngineFailure as error:
             found[name] = error
 
@@ -50,6 +50,8 @@ def visit(queue, busy, names, options=lambda name: Options()):
         threads[-1].start()
         while len(queue._waiting) < count:
             assert threads[-1].is_alive()
+    for stop in stops.values():
+        stop.set()
     busy.go.set()
     for thread in threads:
         thread.join(10)
@@ -69,6 +71,15 @@ def test_other_options_are_another_group_and_the_oldest_goes_first():
     busy = Busy()
     visit(Queue(busy), busy, "abAcB", lambda name: Options(max_new_tokens=5 if name.isupper() else 6))
     assert busy.groups == [["first"], ["a", "b", "c"], ["A", "B"]]
+
+
+def test_who_left_before_the_turn_came_is_not_asked_for():
+    busy = Busy()
+    found = visit(Queue(busy), busy, "abc", left="ac")
+    assert busy.groups == [["first"], ["b"]] and found["a"] == found["c"] == ""
+    busy = Busy()
+    visit(Queue(busy), busy, "ab", left="ab")
+    assert [names for names in busy.groups if names] == [["first"]]
 
 
 def test_one_that_cannot_be_answered_does_not_take_others_with_it():

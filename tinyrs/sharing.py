@@ -63,11 +63,14 @@ class Queue:
         return asked.reply
 
     def _next(self) -> list[Asked]:
-        """The oldest question and those that can be answered with it, no longer waiting."""
+        """The oldest question and those that can be answered with it, no longer waiting. Who left is not asked for."""
         with self._guard:
-            first = self._waiting[0]
-            group = [each for each in self._waiting if each.options == first.options][:TOGETHER]
-            self._waiting = [each for each in self._waiting if each not in group]
+            for asked in self._waiting:
+                if asked.stop.is_set():
+                    asked.reply = Reply("")
+            left = [each for each in self._waiting if not each.over]
+            group = [each for each in left if each.options == left[0].options][:TOGETHER]
+            self._waiting = [each for each in left if each not in group]
         return group
 
     def _serve(self, group: list[Asked]) -> None:
