@@ -75,12 +75,11 @@ def test_eight_processes_append_200_times_each_and_nothing_is_lost(tmp_path):
 
 
 def _save(number, path, caption):
-    conflicts, waits = 0, []
+    conflicts = 0
     with Store(path) as store:
         for i in range(SAVES):
             parent = head(store, caption)
             while True:
-                start = time.monotonic()
                 try:
                     store.save_correction(
                         parent, reasoning=f"{number} {i}", answer="port", author=f"p{number}"
@@ -89,9 +88,7 @@ def _save(number, path, caption):
                 except Conflict as conflict:
                     conflicts += 1
                     parent = conflict.other["id"]
-                finally:
-                    waits.append(time.monotonic() - start)
-    return conflicts, waits
+    return conflicts
 
 
 @pytest.mark.slow
@@ -99,10 +96,8 @@ def test_eight_editors_save_one_caption_50_times_each_in_one_line_of_history(tmp
     with Store(tmp_path / "a.db") as store:
         caption = add_caption(store, "start", "port", SCENE)
         told = together(_save, store.path, caption)
-        assert all(isinstance(each, tuple) for each in told), told
-        assert sum(conflicts for conflicts, _ in told) > 0  # or they did not meet, and this test showed nothing
-        waits = sorted(wait for _, each in told for wait in each)
-        assert waits[int(0.99 * len(waits))] < 5
+        assert all(isinstance(each, int) for each in told), told
+        assert sum(told) > 0  # or they did not meet, and this test showed nothing
         history = store.history(caption)
         assert [row["parent"] for row in history] == [None, *[row["id"] for row in history[:-1]]]
         texts = [row["reasoning"] for row in history[1:]]
@@ -135,8 +130,9 @@ def test_50_kills_at_random_moments_lose_nothing_that_was_acknowledged(tmp_path)
         heard, told = processes.Pipe(duplex=False)
         process = _spawn(_work_until_killed, number, tmp_path / "a.db", picture, told)
         told.close()
-        # The first word says that it is at work; where in a write the kill then falls is left to chance.
-        acknowledged.append(heard.recv())
+        # A few words say that it is at work, and at which write; where in that the kill then falls is left to chance.
+        for _ in range(chance.randint(1, 6)):
+            acknowledged.append(heard.recv())
         time.sleep(chance.uniform(0, 0.03))
         os.kill(process.pid, signal.SIGKILL)
         process.join(PATIENCE)
