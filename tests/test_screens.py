@@ -178,7 +178,7 @@ def test_a_second_person_sees_the_change_and_accepts(hands):
     assert (row["author"], row["reviewer"], row["self_reviewed"]) == ("Ada", "Bob", False)
     table = hands.call("agreement")["agreement-table"]
     assert "Ada" in table and "0.00" in table and "kappa" in table
-    assert "1 caption judged by two people, 0 gold items" in table
+    assert "1 caption judged by two people or more, 0 gold items" in table
     assert '<span class="fine">Class</span> farmland' in table
 
 
