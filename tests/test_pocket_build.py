@@ -14,7 +14,7 @@ from tinyrs.example import Question, Task
 from training.pocket.scenes import draw
 
 SMALL = (
-    "--drawn=24 --teacher_minutes=0.02 --eyes_minutes=0.02 --sharpen_steps=2 --place_steps=1 --look_steps=1 "
+    "--drawn=24 --teacher_minutes=0.02 --eyes_minutes=0.02 --place_steps=1 "
     "--pretrain_rows=16 --sft_rows=16 --cot_rows=16 --reward_rows=8"
 ).split()
 
@@ -41,9 +41,7 @@ def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
         "0_place",
         "0_start",
         "1_pretrain",
-        "2_look",
         "2_sft",
-        "2_sharp",
         "3_cot_sft",
         "4_grpo",
     ]
@@ -52,7 +50,7 @@ def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
         told = json.loads((out / name / "tinyrs.json").read_text())
         seen = json.loads((out / name / "preprocessor_config.json").read_text())["size"]
         assert told["thinking"] is thinking
-        assert told["max_pixels"] == seen["longest_edge"] == 392 * 280
+        assert told["max_pixels"] == seen["longest_edge"] == 280 * 280
         engine = open_engine(str(out / name))
         asked = (Image.fromarray(draw(5).pixels), Question("Is there a ship?", Task.VQA))
         assert engine.batch([asked], Options(max_new_tokens=4))[0].tokens > 0

@@ -19,10 +19,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-FINE_PIXELS = 392 * 280
-"""The pixel budget from the second half of stage S on. Of the phrases of NWPU's kept-out pictures, a linear reading of the
-tower finds an object of the kind with IoU 0.5 in 40 % at 392 x 280, in 23 % at 308 x 224 (n = 167)."""
-
 MIXTURES = {
     "0_place": {"describe": 0.05, "classify": 0.05, "locate": 0.3, "locate_all": 0.45, "whereabouts": 0.15},
     "1_pretrain": {"describe": 0.22, "classify": 0.13, "locate_all": 0.5, "whereabouts": 0.15},
@@ -36,16 +32,6 @@ MIXTURES = {
         "presence": 0.05,
         "published": 0.11,
     },
-    "2_look": {
-        "classify": 0.22,
-        "describe": 0.02,
-        "locate": 0.42,
-        "locate_all": 0.08,
-        "whereabouts": 0.04,
-        "count": 0.05,
-        "presence": 0.05,
-        "published": 0.12,
-    },
     "3_cot_sft": {
         "classify": 0.24,
         "describe": 0.03,
@@ -55,6 +41,7 @@ MIXTURES = {
         "presence": 0.04,
         "published": 0.12,
     },
+    "4_grpo": {"classify": 0.25, "locate": 0.5, "presence": 0.1, "published": 0.1, "count": 0.05},
 }
 """Shares of the questions of each stage (makers of training.pocket.questions)."""
 
@@ -199,44 +186,6 @@ class Build:
         save_like(model, eyes, folder)
         return folder
 
-    def sharp(self, tuned: Path) -> Path:
-        """The end of stage S with a tower that sees objects at the resolution of the app."""
-        from training.checkpoint import open_network
-        from training.pocket.batches import ObjectBatches, SceneBatches
-        from training.pocket.eyes import sharpen
-
-        folder = self.work / "2_sharp"
-        if (folder / "tinyrs.json").exists():
-            return folder
-        model = open_network(tuned)
-        sharpen(
-            model.model.visual,
-            SceneBatches(*self.scenes(self.train), seed=self.args.seed + 1),
-            ObjectBatches([*self.train, *self.pasted], self.args.seed + 1),
-            self.args.sharpen_steps,
-            say=say,
-        )
-        save_like(model, tuned, folder)
-        return folder
-
-    def look(self, sharp: Path) -> Path:
-        """Stage S goes on at a higher resolution, with the lessons of `place`, until the rate is zero."""
-        from tinyrs.local import load_processor
-        from training.checkpoint import open_network
-        from training.pocket.place import train_place
-        from training.pocket.rows import VariedRows
-
-        folder = self.work / "2_look"
-        if (folder / "tinyrs.json").exists():
-            return folder
-        model, processor = open_network(sharp), load_processor(sharp)
-        processor.image_processor.size = {"shortest_edge": 112 * 112, "longest_edge": FINE_PIXELS}
-        known = [*self.train, *self.pasted]
-        rows = VariedRows(known, MIXTURES["2_look"], 16 * self.args.look_steps, False, self.args.seed + 11)
-        train_place(model, processor, rows, self.args.look_steps, again=True, say=say)
-        save_like(model, sharp, folder, FINE_PIXELS)
-        return folder
-
     def stage(self, name: str, base: Path, count: int) -> Path:
         """One stage of training.sft over `count` varied rows."""
         from training import recipe, sft
@@ -253,14 +202,14 @@ class Build:
     def reward(self, base: Path) -> Path:
         """Stage R: what training.grpo makes of `base`, asked what a rule can judge."""
         from training import grpo, recipe
-        from training.pocket.pool import REWARDED, Pool
+        from training.pocket.pool import Pool
 
         folder = self.work / "4_grpo"
         if (folder / "tinyrs.json").exists():
             return folder
         settings = recipe.load(ROOT / "training" / "recipes" / "pocket_4_grpo.yaml", seed=self.args.seed)
         rows = Pool(
-            [*self.train, *self.pasted], REWARDED, self.args.reward_rows,
+            [*self.train, *self.pasted], MIXTURES["4_grpo"], self.args.reward_rows,
             thinking=True, seed=self.args.seed + 13, asked=True,
         )  # fmt: skip
         return grpo.run(settings, rows, model=base, output=folder)
@@ -294,7 +243,6 @@ class Build:
         eyes = self.eyes()
         pretrained = self.stage("1_pretrain", self.place(eyes), self.args.pretrain_rows)
         tuned = self.stage("2_sft", pretrained, self.args.sft_rows)
-        tuned = self.look(self.sharp(tuned))
         self.ship(tuned, "tinyrs", "It answers at once: stages P and S.")
         reasoning = self.stage("3_cot_sft", tuned, self.args.cot_rows)
         rewarded = self.reward(reasoning)
@@ -332,12 +280,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--place_steps", type=int, default=1500, help="steps that teach where things are")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
     made.add_argument("--sft_rows", type=int, default=48_000, help="rows of stage S")
-    made.add_argument("--pasted", type=int, default=900, help="pictures with pasted objects to learn from")
-    made.add_argument(
-        "--sharpen_steps", type=int, default=1650, help="steps of the tower at the resolution of the app"
-    )
-    made.add_argument("--look_steps", type=int, default=2800, help="steps of stage S at that resolution")
-    made.add_argument("--cot_rows", type=int, default=12_800, help="rows of stage C")
+    made.add_argument("--pasted", type=int, default=900, help="pictures with pasted objects that stage R asks about, too")
+    made.add_argument("--cot_rows", type=int, default=16_000, help="rows of stage C")
     made.add_argument("--reward_rows", type=int, default=640, help="prompts of stage R")
     made.add_argument("--seed", type=int, default=0, help="of weights, order and views")
     return made

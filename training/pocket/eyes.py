@@ -14,7 +14,6 @@ Only the tower is kept. The heads that read it here are thrown away.
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -28,8 +27,6 @@ from training.pocket.pictures import OBJECTS
 from training.pocket.teacher import Teacher
 
 PATCH = 14
-HEADS_FIRST = 60
-"""Steps of `sharpen` before the tower moves."""
 
 
 def patches(pictures: torch.Tensor) -> torch.Tensor:
@@ -219,49 +216,3 @@ def train_eyes(
         if after:
             after(eyes)
     return eyes
-
-
-def sharpen(
-    tower,
-    scenes: SceneBatches,
-    objects: ObjectBatches,
-    steps: int,
-    peak: float = 4e-4,
-    say: Callable[[str], None] = print,
-) -> None:
-    """Train `tower` in place for `steps` at the resolution of the app: objects at 280 pixels, while scenes go on to
-    look to the language model as they did.
-
-    A language model already reads this tower. So every third step holds its tokens of scene pictures to what they were,
-    and the heads that look for objects learn before the tower moves.
-    """
-    before = copy.deepcopy(tower).eval().requires_grad_(False)
-    eyes = Eyes(tower, len(scenes.classes), None)
-    heads = [*eyes.object.parameters()]
-    optimiser = torch.optim.AdamW(
-        [{"params": list(tower.parameters()), "weight_decay": 0.05}, {"params": heads, "weight_decay": 0.0}],
-        betas=(0.9, 0.98),
-    )
-    running: dict[str, float] = {}
-    with pictures_of_one_size():
-        for step in range(steps):
-            fall = 0.5 * (1 + math.cos(math.pi * step / steps))
-            optimiser.param_groups[0]["lr"] = peak * fall * min(1, max(0, step - HEADS_FIRST) / HEADS_FIRST)
-            optimiser.param_groups[1]["lr"] = 2e-3 * fall
-            if step % 4 == 3 or not objects.known:
-                pictures, _ = scenes.draw(24, 168)
-                with torch.no_grad():
-                    wanted = tokens_of(before, pictures)
-                seen = eyes.tokens(pictures)
-                spread = wanted.var((0, 1), keepdim=True).mean()
-                kind, loss = "scenes", 4 * F.mse_loss(seen, wanted) / spread
-            else:
-                kind, loss = "objects", object_loss(eyes, *objects.draw(12, 280))
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(eyes.parameters(), 1.0)
-            optimiser.step()
-            running[kind] = 0.97 * running.get(kind, loss.item()) + 0.03 * loss.item()
-            if step % 100 == 99:
-                losses = ", ".join(f"{name} {value:.3f}" for name, value in running.items())
-                say(f"sharpen: step {step + 1} of {steps}, {losses}")
