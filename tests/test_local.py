@@ -439,6 +439,15 @@ def test_pictures_of_other_modes_are_taken(engine, picture):
 # --- loading (THREATS row 23) -----------------------------------------------------------------------------
 
 
+def test_patches_are_cut_as_the_convolution_does(untrained, engine, picture):
+    own = AutoModelForImageTextToText.from_pretrained(untrained, dtype=torch.float32).model.visual.patch_embed
+    windows = engine._inputs([(picture, WHERE)])["pixel_values"]
+    assert isinstance(own.proj, torch.nn.Conv3d) and not isinstance(engine.model.model.visual.patch_embed.proj, torch.nn.Conv3d)
+    with torch.inference_mode():
+        assert torch.allclose(engine.model.model.visual.patch_embed(windows), own(windows), atol=1e-5)
+    assert engine.model.state_dict().keys() == AutoModelForImageTextToText.from_config(engine.model.config).state_dict().keys()
+
+
 def test_open_engine_loads_a_folder_once(untrained):
     engine = open_engine(str(untrained))
     assert open_engine(str(untrained)) is engine and isinstance(engine, LocalEngine)
