@@ -46,7 +46,8 @@ def page(stored: Mapping[str, Mapping]) -> str:
 def _told(run: Mapping) -> str:
     return (
         f"`{run['command']}`, {run['day']}, {run['processor']}, {run['cores']} cores, {run['threads']} torch threads, "
-        f"load {run['load']} before, torch {run['torch']}, transformers {run['transformers']}"
+        f"load {'unknown' if run['load'] is None else run['load']} before, torch {run['torch']}, "
+        f"transformers {run['transformers']}{'. ' + run['note'] if run.get('note') else ''}"
     )
 
 
