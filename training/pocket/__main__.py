@@ -1,4 +1,4 @@
-"""Build the pocket pair from nothing: eyes, then the stages P, S, C and R of the paper at a few million parameters.
+"""Build the pocket pair from nothing: eyes, then the stages P, S, C and, if asked, R of the paper, at a few million parameters.
 
     python -m training.pocket --data DIR --out assets/pocket
 
@@ -245,8 +245,11 @@ class Build:
         tuned = self.stage("2_sft", pretrained, self.args.sft_rows)
         self.ship(tuned, "tinyrs", "It answers at once: stages P and S.")
         reasoning = self.stage("3_cot_sft", tuned, self.args.cot_rows)
-        rewarded = self.reward(reasoning)
-        self.ship(rewarded, "tinyrs-r1", "It reasons before it answers: stages P, S, C and R.")
+        if self.args.reward_rows:
+            about, reasoning = "stages P, S, C and R", self.reward(reasoning)
+        else:
+            about = "stages P, S and C"
+        self.ship(reasoning, "tinyrs-r1", f"It reasons before it answers: {about}.")
 
 
 def save_like(model, other: Path, folder: Path, most_pixels: int | None = None) -> None:
@@ -282,7 +285,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--sft_rows", type=int, default=48_000, help="rows of stage S")
     made.add_argument("--pasted", type=int, default=900, help="pictures with pasted objects that stage R asks about, too")
     made.add_argument("--cot_rows", type=int, default=16_000, help="rows of stage C")
-    made.add_argument("--reward_rows", type=int, default=640, help="prompts of stage R")
+    made.add_argument(
+        "--reward_rows", type=int, default=0, help="prompts of stage R; it made this pair's answers worse (dev/LOG.md)"
+    )
     made.add_argument("--seed", type=int, default=0, help="of weights, order and views")
     return made
 
