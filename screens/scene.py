@@ -22,9 +22,9 @@ from screens import scene_markup as markup
 from screens import scene_plan as plans
 from screens.compare import TICK
 from screens.page import Page, Sentence, sentence
+from screens.size import learn
 from tinyrs import render
 from tinyrs.compare import compare
-from tinyrs.engine import Options
 from tinyrs.example import BOX_SCALE, Box
 from tinyrs.image import Picture
 from tinyrs.lens import Tiled
@@ -304,13 +304,11 @@ def _look(page: Page, state, orders, see, want, got, notice, looking: list) -> N
 
 def _ask(demo: gr.Blocks, page: Page, state, want, got, notice, results: list) -> None:
     """What says what the models will see, asks them, and stops them."""
-    pace = plans.Pace()
-
     def plan(scene: Scene | None, *options) -> dict:
         """What the models will see; or the sentence that says why that makes no sense."""
         tiled = gr.update(visible=options[1] == plans.TILES)
         try:
-            said = plans.planned(page, scene, plans.Wish.of(*options), pace) if scene else ""
+            said = plans.planned(page, scene, plans.Wish.of(*options)) if scene else ""
         except Exception as error:
             said = render.notice(sentence(error))
         return {want.plan: said, want.tiling: tiled}
@@ -355,11 +353,15 @@ def _ask(demo: gr.Blocks, page: Page, state, want, got, notice, results: list) -
 
     def follow(scene: Scene, shown: Shown, wish, engines: dict, picture: Picture, cancelled) -> Iterator[dict]:
         """What changes on the page with every few words, and at the end."""
-        painted = 0.0
-        for event in compare(engines, picture.image, shown.question, Options(), cancelled):
-            engine = engines[event.side]
+        painted, how = 0.0, wish.options(page)
+        for event in compare(engines, picture.image, shown.question, how, cancelled):
+            engine, spec = engines[event.side], page.spec(shown.models[event.side])
             if isinstance(engine, Tiled) and engine.step:
                 event = replace(event, answer=engine.step.answer)  # its text has whole thousandths only
+                if not event.done:
+                    learn(page, spec, how, (engine.parts[0].width, engine.parts[0].height), engine.step.reply)
+            elif event.done:
+                learn(page, spec, how, picture.image.size, event.reply)
             before, shown = shown.layers, shown.after(event, cancelled.is_set())
             update = faces(shown, event.side)
             if wish.tiled:
@@ -370,10 +372,7 @@ def _ask(demo: gr.Blocks, page: Page, state, want, got, notice, results: list) -
                 painted = time.monotonic()
                 update[got.viewer] = window(scene, shown)
             yield update
-            if event.done:
-                reply = shown.replies.get(event.side)
-                plans.note(page, pace, shown.models[event.side], engine, picture, reply, wish)
-            else:
+            if not event.done:
                 cancelled.wait(TICK)
         yield {**finished(scene, shown), want.ask: gr.update(visible=True), want.stop: gr.update(visible=False)}
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from math import ceil
 
 from tinyrs import geo, render
 from tinyrs.example import Box
 from tinyrs.image import Facts, Picture
+from tinyrs.pace import spoken
 from tinyrs.scene import Scene, grid
 from tinyrs.sight import Sight
 from tinyrs.tiles import WARNING, Step, Tile
@@ -128,26 +128,13 @@ def sight_words(
         said = f"{name} is asked about {count} of {parts[0].width} × {parts[0].height} pixels, each seen at {at}."
     ground = "" if metres is None else f", {_metres(metres * coarse)} on the ground"
     said += f" One pixel that it sees is {coarse:.2g} of the scene{ground}."
-    return said + _time(seconds)
+    return said if seconds is None else f"{said} By its answers so far: about {spoken(seconds)}."
 
 
 def _metres(length: float) -> str:
     if length >= 1000:
         return f"{length / 1000:.1f} km"
     return f"{length:.1f} m" if length >= 1 else f"{length:.2f} m"
-
-
-def _time(seconds: float | None) -> str:
-    if not seconds:
-        return ""
-    words = (
-        f"{ceil(seconds / 60)} minutes"
-        if seconds > 100
-        else f"{seconds:.1f} s"
-        if seconds < 10
-        else f"{seconds:.0f} s"
-    )
-    return f" By its last answer: about {words}."
 
 
 def tile_warning() -> str:

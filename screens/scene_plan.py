@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from screens import scene_markup as markup
 from screens.page import Sentence
 from tinyrs import geo
-from tinyrs.engine import Engine, Reply
+from tinyrs.engine import Engine, Options, capped
 from tinyrs.example import Question
 from tinyrs.image import Picture
-from tinyrs.lens import Budget, Tiled, limited
+from tinyrs.lens import Tiled
 from tinyrs.models import ModelSpec
 from tinyrs.scene import Scene
 from tinyrs.shown import SIDES
@@ -48,21 +48,10 @@ class Wish:
             raise Sentence("Budget, side and overlap of the tiles are numbers.")
         return cls(tuple(models), way == TILES, int(tokens), int(side), overlap / 100)
 
-
-class Pace:
-    """How long each model took for its last answer, per visual token, as a guess at the next."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    def note(self, name: str, reply: Reply | None, tokens: int | None, answers: int = 1) -> None:
-        """`answers` answers to pictures of `tokens` visual tokens came to `reply`."""
-        if reply is not None and reply.seconds > 0 and answers:
-            self._seconds[name] = reply.seconds / (tokens or 1) / answers
-
-    def guess(self, name: str, tokens: int | None, answers: int = 1) -> float | None:
-        """Seconds; None where nobody asked that model yet."""
-        return self._seconds[name] * (tokens or 1) * answers if name in self._seconds else None
+    def options(self, page: Page) -> Options:
+        """The budget as the engines take it: never less than any of the models needs."""
+        least = (page.spec(name).min_pixels for name in self.models)
+        return Options(max_pixels=max(self.tokens * TOKEN_SIDE**2, *least))
 
 
 def budget(page: Page, models: list[str]) -> int:
@@ -75,7 +64,7 @@ def usual_side(page: Page, models: list[str]) -> int:
     return min(tile_side(page.spec(name)) for name in models)
 
 
-def planned(page: Page, scene: Scene, wish: Wish, pace: Pace) -> str:
+def planned(page: Page, scene: Scene, wish: Wish) -> str:
     """What each model will see, how long that takes, and what tiles do to the question, as HTML.
 
     Raises BadTiles, BadImage, or Sentence.
@@ -87,12 +76,13 @@ def planned(page: Page, scene: Scene, wish: Wish, pace: Pace) -> str:
         metres = geo.metres_per_pixel(part) * part.width / scene.extent[0]  # of one pixel of the file
     except geo.NoPlace:
         metres = None
-    said = []
+    said, how = [], wish.options(page)
     for letter, name in zip(SIDES, wish.models):
-        spec = limited(page.spec(name), wish.tokens)
+        spec = capped(page.spec(name), how)
         sight = seen(parts[0].width, parts[0].height, spec)
         coarse = sight.shrunk * scene.extent[0] / size[0]
-        seconds = pace.guess(name, sight.tokens, len(parts))
+        one = page.pace.estimate(spec.name, sight.tokens) if sight.tokens else None
+        seconds = None if one is None else one * len(parts)
         said.append(
             (letter, markup.sight_words(name, sight, coarse, metres, seconds, parts if wish.tiled else ()))
         )
@@ -102,7 +92,7 @@ def planned(page: Page, scene: Scene, wish: Wish, pace: Pace) -> str:
 def look_through(
     page: Page, scene: Scene, question: Question, wish: Wish
 ) -> tuple[Picture, dict[str, Engine | ModelSpec]]:
-    """The picture that is asked about, and the engine of each side with its budget and its tiles."""
+    """The picture that is asked about, and the engine of each side, with its tiles."""
     specs = [page.spec(name) for name in wish.models]
     if wish.tiled:  # before the window is read at its full size
         check_question(question)
@@ -111,21 +101,7 @@ def look_through(
     engines = {}
     for letter, spec in zip(SIDES, specs):
         engine = page.open_engine(spec)
-        if limited(spec, wish.tokens) != spec:
-            engine = Budget(engine, wish.tokens)
         if wish.tiled:
             engine = Tiled(engine, tiles(picture.width, picture.height, wish.side, wish.overlap))
         engines[letter] = engine
     return picture, engines
-
-
-def note(
-    page: Page, pace: Pace, name: str, engine: object, picture: Picture, reply: Reply | None, wish: Wish
-) -> None:
-    """Remember how long the model took."""
-    step = engine.step if isinstance(engine, Tiled) else None
-    size = (
-        (engine.parts[0].width, engine.parts[0].height) if isinstance(engine, Tiled) else picture.image.size
-    )
-    tokens = seen(*size, limited(page.spec(name), wish.tokens)).tokens
-    pace.note(name, reply, tokens, step.done if step else 1)

@@ -12,7 +12,7 @@ import gradio as gr
 
 from tinyrs.engine import Options, Reply, capped
 from tinyrs.models import ModelSpec
-from tinyrs.pace import Pace
+from tinyrs.pace import Pace, spoken
 from tinyrs.render import escape
 from tinyrs.sight import seen
 
@@ -70,15 +70,5 @@ def _sentence(pace: Pace, spec: ModelSpec, how: Options, picture: tuple[int, int
     if sight.tokens is None:
         return f"{said} or fewer, as its server likes."
     seconds = pace.estimate(spec.name, sight.tokens)
-    time = "" if seconds is None else f", about {_time(seconds)} by its answers so far"
+    time = "" if seconds is None else f", about {spoken(seconds)} by its answers so far"
     return f"{said}: {sight.tokens:,} visual {'token' if sight.tokens == 1 else 'tokens'}{time}."
-
-
-def _time(seconds: float) -> str:
-    return (
-        f"{seconds:.1f} s"
-        if seconds < 10
-        else f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} minutes"
-    )

@@ -1,4 +1,4 @@
-"""Smaller budgets and tiles as engines: what the model below gets, and how a comparison runs, stops and fails them."""
+"""Tiles as engines: what the model below gets, and how a comparison runs, stops and fails them."""
 
 from __future__ import annotations
 
@@ -10,39 +10,22 @@ from PIL import Image
 from tests.fake import FakeEngine
 from tests.test_tiles import Finder, scene
 from tinyrs.compare import compare
-from tinyrs.engine import EngineFailure
+from tinyrs.engine import EngineFailure, Options
 from tinyrs.example import Question, Task
-from tinyrs.lens import Budget, Tiled, limited
+from tinyrs.lens import Tiled
 from tinyrs.models import MODELS
-from tinyrs.sight import resized
 from tinyrs.tiles import tiles
 
 WHERE = Question("Where is the ship?", Task.GROUNDING)
 POCKET = MODELS["pocket"]  # 16 to 100 visual tokens
 
 
-@pytest.mark.parametrize("tokens, most", [(64, 64), (1, 16), (5000, 100), (100, 100)])
-def test_a_budget_stays_within_the_models_own(tokens, most):
-    assert limited(POCKET, tokens).max_pixels == most * 28 * 28
-
-
-@pytest.mark.parametrize("size", [(640, 480), (200, 900), (28, 28), (300, 300)])
-def test_a_model_gets_the_picture_in_the_size_of_the_budget_and_leaves_it_so(size):
-    below = FakeEngine("yes", spec=POCKET)
-    list(Budget(below, 25).stream(Image.new("RGB", size), WHERE))
-    ((picture, _, _),) = below.asked
-    width, height = picture.size
-    assert width * height // 28**2 <= max(25, 16)
-    assert resized(width, height, POCKET.min_pixels, POCKET.max_pixels) == (width, height)
-    assert Budget(below, 25).batch([(Image.new("RGB", size), WHERE)])[0].finished
-    assert below.asked[-1][0].size == (width, height)
-
-
 def test_tiles_run_in_a_comparison_and_keep_exact_boxes():
     thing = (333, 111, 377, 139)
     image, parts = scene(1000, 400, thing), tiles(1000, 400, 280)
-    engines = {"A": Tiled(Finder(), parts), "B": Tiled(Budget(Finder(spec=POCKET), 100), parts)}
-    *_, last = compare(engines, image, WHERE)
+    engines = {"A": Tiled(Finder(), parts), "B": Tiled(below := Finder(spec=POCKET), parts)}
+    *_, last = compare(engines, image, WHERE, Options(max_pixels=25 * 784))
+    assert {options.max_pixels for _, _, options in below.asked} == {25 * 784}
     assert last.done
     for side, engine in engines.items():
         (box,) = engine.step.answer.boxes
@@ -73,8 +56,8 @@ def test_a_spec_is_opened_when_the_first_question_comes(monkeypatch):
     monkeypatch.setattr(
         "tinyrs.lens.open_engine", lambda spec: opened.append(spec) or FakeEngine("no", spec=spec)
     )
-    engine = Budget(POCKET, 50)
-    assert not opened and engine.spec.max_pixels == 50 * 784
+    engine = Tiled(POCKET, tiles(99, 99, 112))
+    assert not opened and engine.spec == POCKET
     list(compare({"A": engine}, Image.new("RGB", (99, 99)), WHERE))
     assert opened == [POCKET]
     engine.close()

@@ -24,7 +24,7 @@ from tinyrs.compare import compare, lend
 from tinyrs.config import ROOT
 from tinyrs.engine import Options
 from tinyrs.example import Question, Task
-from tinyrs.lens import Budget, Tiled
+from tinyrs.lens import Tiled
 from tinyrs.models import ModelSpec
 from tinyrs.tiles import tiles
 
@@ -171,7 +171,7 @@ def _dies_after(word: str):
 def test_what_the_scene_tab_needs_to_know_of_the_tiles_comes_back(borrow):
     finder = Finder(name="quick", min_pixels=28 * 28, max_pixels=100 * 784)
     gpu = borrow({"quick": finder})
-    tiled = Tiled(Budget(finder.spec, 50), tiles(320, 240, 112, 0.25))
+    tiled = Tiled(finder.spec, tiles(320, 240, 112, 0.25))
     list(compare({"A": tiled}, harbour(), WHERE))
     assert tiled.step.done == tiled.step.of == len(tiled.parts) and len(gpu.calls) == 1
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from itertools import combinations
+from math import ceil
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,13 @@ class Pace:
             lengths = list(self._lengths[model])
         tokens = median(lengths) if answer_tokens is None else answer_tokens
         return first + tokens * (median(each) if each else 0.0)
+
+
+def spoken(seconds: float) -> str:
+    """A time that is a guess, as one says it."""
+    if seconds > 100:
+        return f"{ceil(seconds / 60)} minutes"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def line(points: list[tuple[float, float]]) -> tuple[float, float]:

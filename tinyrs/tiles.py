@@ -23,7 +23,7 @@ from tinyrs.parse import format_boxes, parse
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tinyrs.engine import Engine, Options
+    from tinyrs.engine import Engine, Options, Reply
     from tinyrs.models import ModelSpec
 
 WARNING = (
@@ -61,6 +61,7 @@ class Step:
     done, of   tiles asked, and all of them
     answer     the merged boxes so far on the scale of the whole picture, as an answer of its own
     tokens, seconds   summed over the tiles;  truncated: how many tiles' answers were cut off
+    reply      what was answered about this tile
     """
 
     done: int
@@ -69,6 +70,7 @@ class Step:
     tokens: int
     seconds: float
     truncated: int
+    reply: Reply
 
 
 def check_question(question: Question) -> None:
@@ -204,4 +206,4 @@ def ground(
         boxes = tuple(merged(found, *image.size))
         text = format_boxes(boxes)
         whole = Answer(text, text, (), boxes, (), well_formed, truncated > 0, tuple(problems))
-        yield Step(done, len(parts), whole, tokens, seconds, truncated)
+        yield Step(done, len(parts), whole, tokens, seconds, truncated, reply)
