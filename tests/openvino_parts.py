@@ -35,8 +35,9 @@ def with_whole_numbers(model) -> None:
     head.weight.data = _rounded(model.lm_head.weight)
     model.lm_head = head
     words.weight.data = words.weight.data.half().float()
+    patches = model.model.visual.patch_embed.proj
     for layer in model.model.modules():
-        if isinstance(layer, (torch.nn.Linear, torch.nn.Conv3d)):
+        if isinstance(layer, torch.nn.Linear) or layer is patches:
             layer.weight.data = _rounded(layer.weight)
 
 

@@ -169,7 +169,7 @@ BAD = [
     (task(rectangle(1, 0, float("inf"), 5)), "no JSON number"),
     (task(choice("port")), "--question"),
     (task(choice("port"), image="../outside.png", question="q"), "leads out of the folder"),
-    (task(choice("port"), image="http://169.254.169.254/x.png", question="q"), "an address"),
+    (task(choice("port"), image="http://169.254.169.254/x.png", question="q"), "no file 'x.png'"),
     (
         task(choice("port"), image="/data/local-files/?d=../outside.png", question="q"),
         "leads out of the folder",
