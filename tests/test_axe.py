@@ -40,6 +40,7 @@ def test_asking_and_flagging(look, tmp_path):
     cut = ["<reasoning> Water covers the left half", EngineFailure("The model ran out of memory.")]
     models = engines(a=(SHORT, SHORT), b=(THOUGHT, cut))
     with served(page(models)) as url, look(url) as visitor:
+        expect(visitor["#examples button:empty"]).to_have_count(0)  # the small pictures have come
         visitor.sound("empty")
         visitor.choose(picture_file(tmp_path))
         visitor.ask()
