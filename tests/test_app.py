@@ -386,6 +386,25 @@ def test_the_eleventh_flag_within_a_minute_is_refused_whatever_the_tab(hands):
     assert "notice error" not in hands.flag()["notice"]
 
 
+def test_on_a_full_disk_answering_goes_on_and_a_flag_counts_once_there_is_room(picture_path):
+    hands = open_page(engines(a=[SHORT] * 2, b=[THOUGHT, THOUGHT.replace("longest", "longest " * 2000)]), picture_path)
+    store = hands.demo.page.store
+    hands.ask()
+    hands.flag()
+    with store.read() as db:
+        pages = db.conn.execute("PRAGMA page_count").fetchone()[0]
+        db.conn.execute(f"PRAGMA max_page_count = {pages}")
+    before = store.stats()
+    seen = hands.ask()
+    assert "box side-a" in seen["viewer"] and "Well-formed" in seen["card-a"]
+    assert "The disk is full: nothing was saved." in hands.flag()["notice"]
+    assert store.stats() == before
+    with store.read() as db:
+        db.conn.execute("PRAGMA max_page_count = 1000000")
+    assert "Annotate queue" in hands.flag()["link"]
+    assert store.stats()["runs"] == before["runs"] + 1
+
+
 def test_behind_a_spaces_proxy_visitors_are_told_apart_by_the_address_that_it_appends(monkeypatch):
     demo = page()
     one, two = request(), request()
