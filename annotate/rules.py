@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -81,6 +82,10 @@ class Conflict(StoreError):
         self.other = other
 
 
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters but for line ends and tabs, and halves of surrogate pairs, which are no text in UTF-8."""
+
+
 def text(value: object, what: str, *, limit: str = "", empty: bool = True) -> str:
     """What a person typed, with plain line ends and no white space around it. Raises Refused."""
     if not isinstance(value, str):
@@ -89,10 +94,8 @@ def text(value: object, what: str, *, limit: str = "", empty: bool = True) -> st
     if len(value) > most:
         raise Refused(f"The {what} has {len(value):,} characters; at most {most:,} are kept.")
     value = value.replace("\r\n", "\n").replace("\r", "\n").strip()
-    for character in value:
-        # Cc: control characters, NUL among them; Cs: half a surrogate pair, which is no text in UTF-8.
-        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
-            raise Refused(f"The {what} holds a character that is not text: U+{ord(character):04X}.")
+    if found := _NO_TEXT.search(value):
+        raise Refused(f"The {what} holds a character that is not text: U+{ord(found[0]):04X}.")
     if not value and not empty:
         raise Refused(f"The {what} is empty.")
     return value

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tinyrs.example import BOX_SCALE, Answer, Box
 from tinyrs.prompt import ANGLE, PAREN, SQUARE, dialect_of
@@ -436,6 +437,7 @@ _CLOSERS = "\"'\u201d\u2019)]*_"
 _CJK_STOPS = re.compile(r"(?<=[\u3002\uff01\uff1f])(?=.)", re.S)
 
 
+@lru_cache(maxsize=16)  # the parser, the checks and the store ask for the same text within one import
 def split_steps(reasoning: str) -> tuple[str, ...]:
     """The steps of a reasoning: its lines, and the sentences within each, without list markers.
 

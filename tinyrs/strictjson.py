@@ -77,6 +77,10 @@ def row_name(path: Path, index: int) -> str:
         return name
 
 
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+"""NUL, and halves of surrogate pairs."""
+
+
 def check_row(row: Any) -> dict:
     """`row` if it is an object whose texts are sane; ValueError with a clause otherwise."""
     if not isinstance(row, dict):
@@ -84,7 +88,7 @@ def check_row(row: Any) -> dict:
     for name, text in _texts(row):
         if len(text) > LONGEST_TEXT:
             raise ValueError(f"its {name} is {len(text):,} characters long; the limit is {LONGEST_TEXT:,}")
-        if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        if _NO_TEXT.search(text):
             raise ValueError(f"its {name} holds a character that no text should")
     return row
 
