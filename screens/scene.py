@@ -353,12 +353,13 @@ def _ask(demo: gr.Blocks, page: Page, state, want, got, notice, results: list) -
 
     def follow(scene: Scene, shown: Shown, wish, engines: dict, picture: Picture, cancelled) -> Iterator[dict]:
         """What changes on the page with every few words, and at the end."""
-        painted, how = 0.0, wish.options(page)
+        painted, how, learned = 0.0, wish.options(page), {}
         for event in compare(engines, picture.image, shown.question, how, cancelled):
             engine, spec = engines[event.side], page.spec(shown.models[event.side])
             if isinstance(engine, Tiled) and engine.step:
                 event = replace(event, answer=engine.step.answer)  # its text has whole thousandths only
-                if not event.done:
+                if learned.get(event.side) is not engine.step:  # a quick model's last tile is its only news
+                    learned[event.side] = engine.step
                     learn(page, spec, how, (engine.parts[0].width, engine.parts[0].height), engine.step.reply)
             elif event.done:
                 learn(page, spec, how, picture.image.size, event.reply)

@@ -14,6 +14,7 @@ from tests.pages import Hands, close_pages, page
 from tests.test_geo import PLACES, UTM, assert_corners, metres_apart, true_corners
 from tests.test_geo import scene as drawn
 from tests.test_tiles import Finder
+from tinyrs.compare import compare_here
 from tinyrs.engine import EngineFailure
 from tinyrs.scene import Scene
 
@@ -139,6 +140,16 @@ def test_a_box_on_a_known_thing_lands_within_a_pixel(looker, way):
         assert "tiles, 1 box" in seen["scene-progress"]
     plan = looker.call_plain("scene_plan", looker.scene, ["quick"], way, 100, 112, 25)["scene-plan"]
     assert ("Tiles change the question" in plan) == (way == TILES) and "By its answers so far" in plan
+
+
+def test_the_pace_is_learned_from_a_model_whose_last_tile_is_its_only_news(looker, monkeypatch):
+    def only_the_end(*args):
+        return (event for event in list(compare_here(*args)) if event.done)
+
+    monkeypatch.setattr("screens.scene.compare", only_the_end)
+    looker.put(way=TILES)
+    plan = looker.call_plain("scene_plan", looker.scene, ["quick"], TILES, 100, 112, 25)["scene-plan"]
+    assert "By its answers so far" in plan
 
 
 def test_a_smaller_budget_is_what_the_model_gets(looker):
