@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from tinyrs.example import BOX_SCALE, Answer, Box, Question, Task
-from tinyrs.parse import count_boxes, parse
+from tinyrs.parse import boxes, count_boxes, parse
 from tinyrs.prompt import defuse, target
 
 REASONS = (
@@ -162,6 +162,8 @@ def boxes_from_json(rows: str) -> tuple[Box, ...]:
 
 def answer_boxes(reasoning: str, answer: str) -> tuple[Box, ...]:
     """The boxes that the parser reads in the answer."""
+    if "<" not in reasoning and "<" not in answer:  # no tag can make something else of it
+        return boxes(answer)
     return parse(target(reasoning, answer)).boxes
 
 

@@ -83,7 +83,7 @@ def check(
         ("leak", _leak(reasoning)),
         ("language", _language(steps, answer, question)),
         ("length", _length(question, whole, answer)),
-        ("repetition", _repetition(steps)),
+        ("repetition", _repetition(steps, reasoning)),
     ):
         if sentence:
             found.append(Finding(name, sentence))
@@ -241,11 +241,13 @@ _EVERY = re.compile(r"^(?:all|every|each|both|any)\b", re.I)
 def _boxes_counted(question: Question, steps: Sequence[str], boxes: int) -> str:
     """Where all of some things are asked for, as many boxes as the reasoning counts things."""
     phrase = places.head_of(phrase_of(question.text))
+    last = (phrase.split() or [""])[-1]
+    several = _EVERY.search(phrase) or tally.stem_of(last) != last and not last.endswith(("ss", "us", "is"))
+    if not several and boxes == 1:
+        return ""
     said = tally.counted(steps, phrase)
     if not said or any(low <= boxes <= high for low, high in said):
         return ""
-    last = (phrase.split() or [""])[-1]
-    several = _EVERY.search(phrase) or tally.stem_of(last) != last and not last.endswith(("ss", "us", "is"))
     alone = boxes > 1 and all(high == 1 for _, high in said) and _ALONE.search(" ".join(steps))
     if not several and not alone:
         return ""  # one of several is asked for
@@ -288,7 +290,8 @@ _ENGLISH = frozenset(
 # Words of Spanish, Portuguese, Italian, French, German, Dutch, Turkish, Indonesian, Polish and Swedish that
 # are frequent there and rare or unknown in English.
 _FOREIGN = frozenset(
-    """
+    word
+    for word in """
     el los las una del que en por con para pero está están hay muy aquí imagen puente se ve su
     uma não os dos das com mais imagem são é o
     il della delle degli nel nella sono che di immagine questa questo è per
@@ -302,24 +305,24 @@ _FOREIGN = frozenset(
     și este cu pe într imaginea sunt ja ei kuva kuvassa az és egy nem kép je v na se jsou obrázku
     ang ng mga sa ay ito ya wa kwa ni katika picha hii
     """.split()
+    if len(word) > 1
 )
 _WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 
 
 def _language(steps: Sequence[str], answer: str, question: Question) -> str:
     for text in (*steps, answer):
-        strange = _BROKEN.search(text)
-        if strange:
+        plain = text.isascii()
+        if not plain and _BROKEN.search(text):
             return f"Unreadable characters: {_quote(text)}"
-        strange = _FOREIGN_SCRIPT.search(text) or _GREEK.search(text)
+        strange = None if plain else _FOREIGN_SCRIPT.search(text) or _GREEK.search(text)
         if strange and strange[0] not in question.text:
             return f"Not English: {_quote(text)}"
         words = [word.lower() for word in _WORDS.findall(text[:_LONGEST_STEP])]
-        foreign = sum(word in _FOREIGN for word in words if len(word) > 1)
-        english = sum(word in _ENGLISH for word in words)
-        marked = sum(not word.isascii() for word in words)  # the names of places are a few of many words
-        if foreign >= 2 and foreign > english and foreign >= 0.15 * len(words):
+        foreign = sum(map(_FOREIGN.__contains__, words))
+        if foreign >= 2 and foreign > sum(map(_ENGLISH.__contains__, words)) and foreign >= 0.15 * len(words):
             return f"Not English: {_quote(text)}"
+        marked = 0 if plain else sum(not word.isascii() for word in words)  # the names of places are a few of many words
         if marked >= 3 and marked >= 0.2 * len(words):
             return f"Not English: {_quote(text)}"
     words = [word.lower() for word in _WORDS.findall(" ".join(steps))]
@@ -344,18 +347,23 @@ def _length(question: Question, reasoning: str, answer: str) -> str:
     return ""
 
 
-def _repetition(steps: Sequence[str]) -> str:
+def _repetition(steps: Sequence[str], reasoning: str) -> str:
     """What is said twice; a line break in the middle of a sentence makes no other sentence of it."""
     text = " ".join(" ".join(steps).split())
-    again = split_steps(text)[:_MOST_STEPS]
+    # A text on one line is read in the same steps once more.
+    one_line = len(reasoning.strip().splitlines()) == 1 and text == " ".join(reasoning.split())
+    again = steps if one_line else split_steps(text)[:_MOST_STEPS]
     said = _twice(steps) or (_twice(again) if len(again) != len(steps) else "")
     if said:
         return f"Said twice: {_quote(said)}"
     words = re.findall(r"\w+", text.lower())  # with numbers: a list of places is no loop
+    shortest = list(zip(*(words[i:] for i in range(8))))
+    if len(set(shortest)) == len(shortest):
+        return ""
     runs = Counter(run for run in zip(*(words[i:] for i in range(10))) if not any(word.isdigit() for word in run))
     if runs and (most := runs.most_common(1)[0])[1] > 1:
         return f"Said twice: {_quote(' '.join(most[0]))}"
-    runs = Counter(zip(*(words[i:] for i in range(8))))
+    runs = Counter(shortest)
     most = runs.most_common(1)
     return f"Said again and again: {_quote(' '.join(most[0][0]))}" if most and most[0][1] >= 3 else ""
 
@@ -367,10 +375,11 @@ def _twice(steps: Sequence[str]) -> str:
         bag = frozenset(word.lower() for word in _WORDS.findall(whole))
         if len(bag) < 5:
             continue
-        numbers = re.findall(r"\d+", step)
         for other, text in bags:
+            if 0.9 * max(len(bag), len(other)) > min(len(bag), len(other)):
+                continue
             # "one at 10" and "one at 20" use the same words and say different things.
-            if len(bag & other) >= 0.9 * len(bag | other) and numbers == re.findall(r"\d+", text):
+            if len(bag & other) >= 0.9 * len(bag | other) and re.findall(r"\d+", step) == re.findall(r"\d+", text):
                 return step
         bags.append((bag, step))
     return ""

@@ -434,6 +434,7 @@ _STARTERS = frozenset(
 _INITIALS = re.compile(r"(?:[A-Z]\.){2,4}")
 _OPENERS = "\"'\u201c\u2018([<*_"
 _CLOSERS = "\"'\u201d\u2019)]*_"
+_MAY_END = frozenset(".!?\u2026" + _CLOSERS)
 _CJK_STOPS = re.compile(r"(?<=[\u3002\uff01\uff1f])(?=.)", re.S)
 
 
@@ -457,7 +458,7 @@ def _sentences(line: str) -> list[str]:
     found, first = [], 0
     for i, word in enumerate(words):
         last = i + 1 == len(words)
-        if last or _ends_sentence(word[0], words[i + 1][0], alone=i == first):
+        if last or word[0][-1] in _MAY_END and _ends_sentence(word[0], words[i + 1][0], alone=i == first):
             found.append(line[words[first].start() : word.end()].strip(_BLANK))
             first = i + 1
     return [sentence for sentence in found if sentence]

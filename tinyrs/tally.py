@@ -125,8 +125,12 @@ def _is_count(step: str, match: re.Match, thing: str) -> bool:
 _I_SEE_THIS = re.compile(rf"{_I_SEE}\b", re.I)
 
 
+_ANY_SPELT = re.compile(r"dozen|single|trio|triplet|pair|only|lone|sole|solitary|just", re.I)
+"""One of these is in everything that _SPELT looks for."""
+
+
 def _digits(step: str) -> str:
-    for pattern, number in _SPELT:
+    for pattern, number in _SPELT if _ANY_SPELT.search(step) else ():
         step = pattern.sub(number, step)
     return step
 

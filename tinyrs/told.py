@@ -86,19 +86,26 @@ _SIGNS = (
 )
 _LEAK = re.compile("|".join(_SIGNS), re.I)
 # One of these is in every sign. Most sentences hold none, and looking for the signs themselves is slow.
-_TRACE = re.compile(
-    r"answer|caption|annotat|label|truth|\bgt\b|meta|told|inform|given|provided|suppl|specif|handed|shown|know|hint|\bnote |"
-    r"file|backward|reverse|gold|referen|solution|response|prompt|message|pretend|justif|already|rational|tell|stated|dataset|"
-    r"data set|supposed|target|expected|reasoning|support|match|agree|consistent|lead to|end up|end at|indicated|revealed|"
-    r"confirmed|lists|gave|gives|said|listed|intended|original|assigned|desired|prescribed|reported|tagged",
-    re.I,
-)
+_TRACES = (
+    "answer|caption|annotat|label|truth|gt|meta|told|inform|given|provided|suppl|specif|handed|shown|know|hint|note |"
+    "file|backward|reverse|gold|referen|solution|response|prompt|message|pretend|justif|already|rational|tell|stated|"
+    "dataset|data set|supposed|target|expected|reasoning|support|match|agree|consistent|lead to|end up|end at|"
+    "indicated|revealed|confirmed|lists|gave|gives|said|listed|intended|original|assigned|desired|prescribed|reported|"
+    "tagged"
+).split("|")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def told(reasoning: str) -> str:
     """The words with which `reasoning` shows that its writer had been told the answer; "" for none."""
+    if not _traced(reasoning):
+        return ""
     for sentence in _SENTENCE.split(reasoning):
-        if _TRACE.search(sentence) and (found := _LEAK.search(sentence)):
+        if _traced(sentence) and (found := _LEAK.search(sentence)):
             return " ".join(found[0].split())
     return ""
+
+
+def _traced(text: str) -> bool:
+    text = text.lower()
+    return any(trace in text for trace in _TRACES)
