@@ -1,7 +1,8 @@
-"""How much sooner do words come from OpenVINO with weights of 8 bits than from transformers in bfloat16?
+"""How much sooner do words come from OpenVINO with weights of 8 or 4 bits than from transformers in bfloat16?
 
     python -m bench.openvino                                  # the 2B model's true sizes, random weights: 9 GiB of memory
     python -m bench.openvino --layers 8 --depth 8             # fewer layers of the same width
+    python -m bench.openvino --to openvino-int4               # the language model's weights in 4 bits
     python -m bench.openvino --model pocket                   # any Qwen2-VL that is here
     python -m bench.openvino --model DIR --converted DIR-int8 # one that was converted before
 
@@ -28,16 +29,17 @@ from pathlib import Path
 from bench.architecture import checkpoint
 from bench.follow_up import QUESTIONS
 from bench.memory import peak
+from tinyrs.convert import TARGETS
 
 
-def measure(model: str, pictures: int, tokens: int, converted: Path | None = None) -> dict:
+def measure(model: str, pictures: int, tokens: int, to: str, converted: Path | None = None) -> dict:
     """Seconds of each engine: to the first token of a first and of a later question, and of each token after it."""
     from tinyrs.convert import convert
     from tinyrs.engine import Options, open_engine
 
     with tempfile.TemporaryDirectory(prefix="tinyrs-") as place:
         began = time.perf_counter()
-        small = converted or convert(model, Path(place) / "int8")
+        small = converted or convert(model, Path(place) / "converted", to)
         took = time.perf_counter() - began
         engines = {"transformers": open_engine(model), "openvino": open_engine(str(small))}
         times = {name: defaultdict(list) for name in engines}
@@ -102,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.openvino", description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", help="a name of the model table or a folder (default: random weights, 2B sizes)")
     parser.add_argument("--converted", type=Path, help="what `tinyrs convert` made of --model (default: made now)")
+    parser.add_argument("--to", choices=TARGETS, default="openvino-int8", help="into what (openvino-int8)")
     parser.add_argument("--layers", type=int, default=28, help="layers of text with random weights (28)")
     parser.add_argument("--depth", type=int, default=32, help="layers of vision with random weights (32)")
     parser.add_argument("--pictures", type=int, default=3, help="three questions are asked about each (3)")
@@ -115,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Ask about at least one picture, for at least two tokens, of at least one layer.", file=sys.stderr)
         return 2
     with nullcontext(args.model) if args.model else checkpoint(args.layers, args.depth) as model:
-        found = measure(str(model), args.pictures, args.max_new_tokens, args.converted)
+        found = measure(str(model), args.pictures, args.max_new_tokens, args.to, args.converted)
     if args.json:
         print(json.dumps(found))
         return 0
@@ -123,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     took = f"; converted in {found['convert_seconds']:.0f} s" if found["convert_seconds"] else ""
     sizes = " and ".join(f"{found['mib'][each]:.0f}" for each in ("transformers", "openvino"))
     print(f"{name}; {found['threads'] or 'all'} threads{took}; weights of {sizes} MiB")
-    print(f"\n| seconds | | transformers {found['dtype']} | OpenVINO int8 | ratio | n |\n|---|---|---|---|---|---|")
+    print(f"\n| seconds | | transformers {found['dtype']} | OpenVINO | ratio | n |\n|---|---|---|---|---|---|")
     for what in sorted(found["transformers"]):
         slow, fast = found["transformers"][what], found["openvino"][what]
         for kind in ("median", "least"):

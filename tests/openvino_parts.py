@@ -28,19 +28,19 @@ def seen_logits(engine, picture, question) -> np.ndarray:
     return _Writing(engine.model, seen, [ids.numpy() for ids in questions], engine._pad).read()[0]
 
 
-def with_whole_numbers(model) -> None:
-    """Give a Qwen2-VL of transformers the weights that a converted one has, in float32."""
+def with_whole_numbers(model, bits: int) -> None:
+    """Give a Qwen2-VL of transformers the weights that one has whose language model has `bits`, in float32."""
     words = model.model.language_model.embed_tokens
     head = torch.nn.Linear(*words.weight.T.shape, bias=False)
-    head.weight.data = _rounded(model.lm_head.weight)
+    head.weight.data = _rounded(model.lm_head.weight, 8)
     model.lm_head = head
     words.weight.data = words.weight.data.half().float()
     patches = model.model.visual.patch_embed.proj
-    for layer in model.model.modules():
+    for name, layer in model.model.named_modules():
         if isinstance(layer, torch.nn.Linear) or layer is patches:
-            layer.weight.data = _rounded(layer.weight)
+            layer.weight.data = _rounded(layer.weight, bits if name.startswith("language_model.") else 8)
 
 
-def _rounded(weight: torch.Tensor) -> torch.Tensor:
-    whole, scale, zero = quantized(weight.detach().float().reshape(len(weight), -1).numpy())
+def _rounded(weight: torch.Tensor, bits: int) -> torch.Tensor:
+    whole, scale, zero = quantized(weight.detach().float().reshape(len(weight), -1).numpy(), bits)
     return torch.from_numpy(((whole.astype(np.float32) - zero) * scale).reshape(weight.shape))

@@ -16,10 +16,10 @@ from tinyrs.__main__ import main
 from tinyrs.convert import CannotConvert, convert
 from tinyrs.engine import EngineUnavailable, open_engine
 from tinyrs.example import Question, Task
-from tinyrs.graphs import quantized
+from tinyrs.graphs import GROUP, quantized
 from tinyrs.local import LocalEngine
 from tinyrs.models import resolve, weights_digest
-from tinyrs.openvino import OpenVINOEngine
+from tinyrs.openvino import ROUNDED, OpenVINOEngine
 
 WHERE = Question("Identify the location of the dock.", Task.GROUNDING)
 
@@ -53,11 +53,25 @@ def test_each_row_has_a_scale_of_its_own():
     assert np.all(error.max(1) <= np.ptp(weight, 1) / 255)
 
 
-def test_the_graphs_are_the_model(converted, untrained, picture):
+@pytest.mark.parametrize("length", [GROUP, 3 * GROUP, GROUP + 1, 5])
+def test_of_four_bits_each_group_has_a_scale_of_its_own_and_odd_rows_are_one_group(length):
+    weight = np.random.default_rng(1).normal(size=(6, length)).astype(np.float32) * np.logspace(-3, 3, length)
+    whole, scale, zero = quantized(weight.astype(np.float32), 4)
+    groups = weight.reshape(whole.shape)
+    assert whole.max() <= 15 and whole.shape[1] == max(1, length // GROUP if length % GROUP == 0 else 1)
+    assert np.all(np.abs((whole.astype(np.float32) - zero) * scale - groups) <= 1.01 * scale / 2)
+    assert np.all(scale <= 1.01 * np.ptp(np.append(groups, np.zeros_like(scale), -1), -1)[..., None] / 15)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_the_graphs_are_the_model(bits, converted, untrained, picture, tmp_path):
     """Against transformers with the same rounded weights: what is left is the order of additions."""
+    if bits == 4:
+        converted = convert(str(untrained), tmp_path / "int4", "openvino-int4")
+        assert resolve(str(converted)).about.endswith("Weights of 4 bits, run by OpenVINO.")
     local = LocalEngine(resolve(str(untrained)))
     plain = local.model(**local._inputs([(picture, WHERE)])).logits[0, -1].detach().numpy()
-    with_whole_numbers(local.model)
+    with_whole_numbers(local.model, bits)
     with torch.inference_mode():
         right = local.model(**local._inputs([(picture, WHERE)])).logits[0, -1].numpy()
     found = seen_logits(OpenVINOEngine(resolve(str(converted))), picture, WHERE)
@@ -88,6 +102,19 @@ def test_a_converted_model_says_what_it_is(converted, untrained):
     assert not spec.measured  # what was measured was another model
     assert isinstance(open_engine(str(converted)), OpenVINOEngine)
     assert not list(converted.glob("*.safetensors*"))
+
+
+def test_what_is_computed_is_rounded_by_size_and_as_told(converted, monkeypatch):
+    def group() -> int:
+        language = OpenVINOEngine(resolve(str(converted))).model._language
+        return language.get_compiled_model().get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE")
+
+    assert group() == 0  # a small model
+    monkeypatch.setenv("TINYRS_OPENVINO_ROUNDED", "32")
+    assert group() == 32
+    monkeypatch.delenv("TINYRS_OPENVINO_ROUNDED")
+    monkeypatch.setattr("tinyrs.openvino.SMALL", 0)
+    assert group() == ROUNDED
 
 
 def test_two_converted_models_are_told_apart_by_their_weights(converted, tmp_path):

@@ -126,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
     serve.set_defaults(verbose=True)
     convert = commands.add_parser("convert", help="make a smaller and faster copy of a model, for a CPU")
     convert.add_argument("model", metavar="MODEL", help="a name of the table, a folder or a hub id")
-    convert.add_argument("--to", required=True, choices=("openvino-int8",), help="what it becomes")
+    convert.add_argument("--to", required=True, choices=("openvino-int8", "openvino-int4"), help="what it becomes")
     convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, which is then a model's name")
     convert.set_defaults(verbose=False)
     deploy = commands.add_parser("deploy", help="upload the app to a Hugging Face Space")

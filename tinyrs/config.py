@@ -34,6 +34,8 @@ class Config:
     overlap         people who judge each caption of the random sample in the Review tab
     queue_size      visitors who may wait for an answer
     threads         CPU threads of a local model; 0 leaves it to torch
+    rounded         values that OpenVINO rounds to 8 bits together while it computes; 0 rounds none, -1 goes by the
+                    model's size (tinyrs/openvino.py)
     prefix_bytes    memory in which each local model keeps what it made of the last pictures; 0 keeps nothing
     batch_tokens    tokens, padding included, that a local model reads at once where it answers many questions
     pair            names of the two models the page opens with
@@ -56,6 +58,7 @@ class Config:
     overlap: int = field(default_factory=lambda: max(_number("TINYRS_OVERLAP", 1), 1))
     queue_size: int = field(default_factory=lambda: _number("TINYRS_QUEUE_SIZE", 20))
     threads: int = field(default_factory=lambda: _number("TINYRS_THREADS", 0))
+    rounded: int = field(default_factory=lambda: _number("TINYRS_OPENVINO_ROUNDED", -1))
     prefix_bytes: int = field(default_factory=lambda: _number("TINYRS_PREFIX_BYTES", 256 * 2**20))
     batch_tokens: int = field(default_factory=lambda: _number("TINYRS_BATCH_TOKENS", 16_384))
     pair: tuple[str, str] = field(

@@ -1,4 +1,4 @@
-"""A checkpoint as OpenVINO graphs with weights of 8 bits: less memory, and words sooner on a CPU.
+"""A checkpoint as OpenVINO graphs with weights of 8 or of 4 bits: less memory, and words sooner on a CPU.
 
     pip install -r requirements-openvino.txt
     python -m tinyrs convert --to openvino-int8 tinyrs-r1 --out runs/tinyrs-r1-int8
@@ -15,6 +15,7 @@ import errno
 import json
 import shutil
 import uuid
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,9 @@ from tinyrs.graphs import ACTIVATIONS, language, vision
 from tinyrs.models import DECLARATION, KINDS_OF_VALUE, ModelSpec, resolve
 from tinyrs.weights import folder_of
 
-TARGETS = ("openvino-int8",)
-"""What `convert` can make of a checkpoint."""
+TARGETS = {"openvino-int8": 8, "openvino-int4": 4}
+"""What `convert` can make of a checkpoint, and the bits of the language model's weights. The tower's always have 8: it
+is bound by its multiplications, so fewer would cost answers and gain nothing."""
 
 PARTS = "openvino"
 """The folder beside config.json with vision.xml, language.xml, their weights (.bin), and embeddings.npy."""
@@ -38,7 +40,7 @@ class CannotConvert(ValueError):
     """A model that cannot be converted, or a place where nothing can be written; str(e) is one sentence."""
 
 
-def convert(model: str, out: Path, to: str = TARGETS[0]) -> Path:
+def convert(model: str, out: Path, to: str = "openvino-int8") -> Path:
     """Write `model` (a name of the table, a folder, a hub id) as a new folder `out` that is itself a model's name.
 
     The folder appears at the end, whole. Raises `CannotConvert`, `UnknownModel` or `EngineUnavailable`.
@@ -55,8 +57,8 @@ def convert(model: str, out: Path, to: str = TARGETS[0]) -> Path:
     config = shape_of(folder)
     beside = out.with_name(f"{out.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        _write(folder, config, beside)
-        (beside / DECLARATION).write_text(json.dumps(declaration(spec), indent=1, ensure_ascii=False) + "\n")
+        _write(folder, config, beside, TARGETS[to])
+        (beside / DECLARATION).write_text(json.dumps(declaration(spec, TARGETS[to]), indent=1, ensure_ascii=False) + "\n")
         if out.exists():
             out.rmdir()
         beside.rename(out)
@@ -69,11 +71,11 @@ def convert(model: str, out: Path, to: str = TARGETS[0]) -> Path:
     return out
 
 
-def _write(folder: Path, config, out: Path) -> None:
+def _write(folder: Path, config, out: Path, bits: int) -> None:
     """The graphs of the checkpoint in `folder`, and what else it needs."""
     (out / PARTS).mkdir(parents=True)
     tensors = _Tensors(folder)
-    for name, build in (("vision", vision), ("language", language)):
+    for name, build in (("vision", vision), ("language", partial(language, bits=bits))):
         try:
             model = build(tensors, config)
         except (RuntimeError, ValueError):
@@ -89,10 +91,10 @@ def _write(folder: Path, config, out: Path) -> None:
             shutil.copyfile(path, out / path.name)
 
 
-def declaration(spec: ModelSpec) -> dict:
+def declaration(spec: ModelSpec, bits: int) -> dict:
     """What tinyrs.json says of the converted model: all that the model's own says, but for what was measured of it."""
     told = {key: getattr(spec, key) for key in KINDS_OF_VALUE if key not in ("measured", "kind")}
-    told["about"] = f"{spec.about} Weights of 8 bits, run by OpenVINO.".strip()
+    told["about"] = f"{spec.about} Weights of {bits} bits, run by OpenVINO.".strip()
     return {key: value for key, value in told.items() if value is not None} | {"kind": "openvino"}
 
 

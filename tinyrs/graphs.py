@@ -3,8 +3,9 @@
     model = language(tensors, config)      # tensors["layers.0.mlp.up_proj.weight"] is an array of float32
 
 Angles, positions and masks come in from outside (tinyrs/openvino.py makes them), so that a graph is only what has
-weights. Every matrix of a linear layer becomes whole numbers 0..255 with a scale and a zero for each of its rows; the
-rest stays as it is. tests/test_convert.py holds both graphs against transformers' own.
+weights. Every matrix of a linear layer becomes whole numbers 0..255 with a scale and a zero for each of its rows, or
+0..15 with one for each `GROUP` values of a row; the rest stays as it is. tests/test_convert.py holds both graphs against
+transformers' own.
 """
 
 from __future__ import annotations
@@ -16,19 +17,22 @@ import numpy as np
 ACTIVATIONS = ("quick_gelu", "gelu")
 """What the vision tower may have between its layers; the language model has SiLU."""
 
+GROUP = 64
+"""Values of a row that share a scale where they have 4 bits: 16 levels are too few for a whole row."""
+
 Tensors = Mapping[str, np.ndarray]
 
 
 class _Layers:
-    """The layers that both graphs are made of, with weights from `tensors`."""
+    """The layers that both graphs are made of, with weights from `tensors`, of 8 or of 4 bits."""
 
-    def __init__(self, tensors: Tensors) -> None:
-        self.tensors = tensors
+    def __init__(self, tensors: Tensors, bits: int = 8) -> None:
+        self.tensors, self.bits = tensors, bits
 
-    def linear(self, x, name: str, bias: bool = True):
+    def linear(self, x, name: str, bias: bool = True, bits: int | None = None):
         """x @ weight.T + bias"""
         weight = self.tensors[f"{name}.weight"]
-        y = ops().matmul(x, whole_numbers(weight.reshape(len(weight), -1)), False, True)
+        y = ops().matmul(x, whole_numbers(weight.reshape(len(weight), -1), bits or self.bits), False, True)
         return ops().add(y, constant(self.tensors[f"{name}.bias"])) if bias else y
 
     def layer_norm(self, x, name: str, eps: float = 1e-6):
@@ -65,11 +69,14 @@ def vision(tensors: Tensors, config):
     return _model([x], [], [patches, cos, sin], "vision")
 
 
-def language(tensors: Tensors, config):
+def language(tensors: Tensors, config, bits: int = 8):
     """embeddings (rows, n, hidden), cos and sin (rows, n, head), mask (rows, 1, n, past + n), rows (rows,) -> logits
     (rows, words) after the last token. The keys and values of what went before are its state, `key.0`, `value.0`, ...;
-    `rows` says which rows of the state the rows of this step continue."""
-    layers, text = _Layers(tensors), config.text_config
+    `rows` says which rows of the state the rows of this step continue.
+
+    bits  of the layers' weights, 8 or 4. The head, which chooses the word, always has 8.
+    """
+    layers, text = _Layers(tensors, bits), config.text_config
     heads, shared = text.num_attention_heads, text.num_key_value_heads
     size, eps = text.hidden_size // heads, text.rms_norm_eps
     x, cos, sin, mask = inputs = _inputs(
@@ -99,7 +106,7 @@ def language(tensors: Tensors, config):
         x = ops().add(x, layers.linear(y, f"{name}.mlp.down_proj", bias=False))
     last = ops().gather(x, constant(-1, np.int64), constant(1, np.int64))
     head = "lm_head" if "lm_head.weight" in tensors else "embed_tokens"
-    logits = layers.linear(layers.rms_norm(last, "norm", eps), head, bias=False)
+    logits = layers.linear(layers.rms_norm(last, "norm", eps), head, bias=False, bits=8)
     return _model([logits], sinks, [*inputs, rows], "language")
 
 
@@ -144,23 +151,43 @@ def _activated(x, kind: str):
     return ops().gelu(x, "erf")
 
 
-def whole_numbers(weight: np.ndarray):
-    """`weight` (out, in) as whole numbers of 8 bits, with a scale and a zero for each row: a node of float32."""
-    whole, scale, zero = quantized(weight)
-    centred = ops().subtract(ops().convert(constant(whole), "f32"), ops().convert(constant(zero), "f32"))
-    return ops().multiply(centred, constant(scale))
+def whole_numbers(weight: np.ndarray, bits: int = 8):
+    """`weight` (out, in) as whole numbers of `bits` with their scales and zeros: a node of float32."""
+    whole, scale, zero = quantized(weight, bits)
+    centred = ops().subtract(*(ops().convert(_packed(part, bits), "f32") for part in (whole, zero)))
+    scaled = ops().multiply(centred, constant(scale))
+    return scaled if whole.ndim == 2 else _shaped(scaled, list(weight.shape))
 
 
-def quantized(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(whole, scale, zero), with weight = (whole - zero) * scale to within half a `scale`; whole and zero are uint8."""
-    low = np.minimum(weight.min(1, keepdims=True), 0)
-    high = np.maximum(weight.max(1, keepdims=True), 0)
-    scale = np.maximum((high - low) / 255, np.finfo(np.float32).tiny).astype(np.float32)
+def quantized(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(whole, scale, zero), with weight = (whole - zero) * scale to within half a `scale`; whole and zero are uint8.
+
+    Of 8 bits, `whole` has the shape of `weight` and a scale for each row. Of 4 bits and less it is (out, groups,
+    values of a group) with a scale for each group; a row that `GROUP` does not divide is one group.
+    """
+    if bits < 8:
+        weight = weight.reshape(len(weight), -1, GROUP if weight.shape[1] % GROUP == 0 else weight.shape[1])
+    most = 2**bits - 1
+    low = np.minimum(weight.min(-1, keepdims=True), 0)
+    high = np.maximum(weight.max(-1, keepdims=True), 0)
+    scale = np.maximum((high - low) / most, np.finfo(np.float32).tiny).astype(np.float32)
     zero = np.rint(-low / scale)
     whole = weight / scale
     whole += zero
     np.rint(whole, out=whole)
-    return np.clip(whole, 0, 255, out=whole).astype(np.uint8), scale, np.clip(zero, 0, 255).astype(np.uint8)
+    return np.clip(whole, 0, most, out=whole).astype(np.uint8), scale, np.clip(zero, 0, most).astype(np.uint8)
+
+
+def _packed(whole: np.ndarray, bits: int):
+    """Whole numbers as a constant; of 4 bits, two in a byte."""
+    if bits == 8:
+        return constant(whole)
+    from openvino import Tensor, Type, op
+
+    low, high = np.append(whole, np.zeros(whole.size % 2, np.uint8)).reshape(-1, 2).T
+    packed = Tensor(Type.u4, list(whole.shape))
+    packed.data.reshape(-1)[:] = low | high << 4
+    return op.Constant(packed)
 
 
 def constant(value, dtype=None):
