@@ -34,7 +34,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
 from annotate.keeper import Keeper, at_start
 from annotate.people import People, here
-from annotate.screens import annotate_tab
+from annotate.screens import Memory, annotate_tab
 from annotate.screens_review import review_tab
 from annotate.store import Store
 from screens.about import about_tab, tour
@@ -94,6 +94,7 @@ def build(
         )
         saved_line(demo, keeper, wiped=on_space())
         tour()
+        memory = Memory()
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Compare", id="compare"):
                 compared = Compare(demo, page)
@@ -102,9 +103,9 @@ def build(
             with gr.Tab("Scene", id="scene"):
                 scene_tab(demo, page)
             with gr.Tab("Annotate", id="annotate") as tab:
-                annotate_tab(demo, store, tab, people=people)
+                annotate_tab(demo, store, tab, people=people, memory=memory)
             with gr.Tab("Review", id="review") as tab:
-                review_tab(demo, store, tab, people=people)
+                review_tab(demo, store, tab, people=people, memory=memory)
             with gr.Tab("Results", id="results-tab") as tab:
                 results_tab(page, tab)
             with gr.Tab("About", id="about-tab") as tab:
@@ -146,6 +147,7 @@ def launch(
         allowed_paths=[],
         max_file_size=demo.page.config.max_upload,
         auth=demo.page.people.check if demo.page.people.way == "users" else None,
+        auth_message="TinyRS: log in by the name and the password that whoever runs this page gave you.",
         theme=THEME,
         css=CSS,
         head=HEAD,

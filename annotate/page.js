@@ -1,8 +1,8 @@
 // The hands of the Annotate and Review tabs: keys, boxes on the picture, zoom, and the orders that they send.
 //
 // The server knows what a box and a step is; here are only places. Everything is drawn with createElementNS and
-// textContent, so nothing that somebody wrote can come alive. One order is under way at a time, and the next one is
-// sent when the answer to it (a new data-ack) has arrived.
+// textContent, so nothing that somebody wrote can come alive. One order, or one press of a button, is under way at a
+// time, and the next one is sent when the answer to it (a new data-ack or data-done) has arrived.
 (() => {
   const NS = "http://www.w3.org/2000/svg";
   const SCALE = 1000;
@@ -14,10 +14,11 @@
   // Orders
 
   const waiting = [];
-  let number = 0, under = 0, since = 0, current = "";
+  let number = 0, under = 0, since = 0, current = "", done = "";
+  const shown = () => Number(part(".steps")?.dataset.revision || 0);
 
   function send(order) {
-    const revision = Number(part(".steps")?.dataset.revision || 0);
+    const revision = shown();
     // Of several moves of one box only the last one matters.
     const last = waiting[waiting.length - 1];
     if (last && last.do === order.do && order.do === "box" && last.key === order.key) waiting.pop();
@@ -29,16 +30,75 @@
   const inlet = () => [...document.querySelectorAll(".prose.orders")].find((node) => visible(node.closest("[role=tabpanel]")));
 
   function flush() {
-    if (under && Date.now() - since < 15000) return;
+    // A press whose answer is lost may have been carried out, so it is not followed by another one.
+    if (under && current === "press") return;
+    if (under && Date.now() - since < 15000) { setTimeout(flush, 1000); return; }
     const order = waiting.shift();
     under = order ? ++number : 0;
     current = order ? order.do : "";
     if (!order) return;
     since = Date.now();
+    if (order.do === "press") { press(order); return; }
+    if (order.do !== "look") patience("What you did");
     inlet()?.dispatchEvent(new CustomEvent("order", { detail: { number: under, order } }));
   }
 
   const busy = () => under > 0 || waiting.length > 0;
+
+  // Buttons: pressed while something is under way, they wait for it, and are meant for the caption that was there.
+
+  const answered = () => [...document.querySelectorAll(".orders [data-done]")].map((node) => node.dataset.done).join();
+  const named = (verb) => verb[0].toUpperCase() + verb.slice(1);
+  let passing = false;
+
+  function press({ verb, revision }) {
+    const button = part(`.do-${verb}`);
+    if (!button || revision !== shown()) {
+      under = 0;
+      tell(`${named(verb)} was pressed for the caption before this one, and was left out.`, 5000);
+      flush();
+      return;
+    }
+    done = answered();
+    patience(named(verb));
+    passing = true;
+    try { button.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true })); } finally { passing = false; }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.(".work .actions button");
+    const verb = button && [...button.classList].find((name) => name.startsWith("do-"))?.slice(3);
+    if (!verb || passing) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    send({ do: "press", verb });
+  }, true);
+
+  // One line at the lower edge, wherever the page was scrolled to
+
+  const line = document.createElement("p");
+  line.className = "sending";
+  line.setAttribute("role", "status");
+  let until = 0;
+
+  function tell(sentence, milliseconds = 0) {
+    if (!line.isConnected) document.body.append(line);
+    clearTimeout(until);
+    if (line.textContent !== sentence) line.textContent = sentence;
+    if (milliseconds) until = setTimeout(() => tell(""), milliseconds);
+  }
+
+  function patience(what) {
+    const mine = under;
+    setTimeout(() => { if (under === mine) tell(`${what} is on its way: waiting for the server to answer.`); }, 250);
+  }
+
+  function arrived() {
+    if (line.textContent.endsWith("waiting for the server to answer.")) tell("");
+    under = 0;
+    current = "";
+    flush();
+  }
 
   // Steps
 
@@ -219,7 +279,7 @@
     send({ do: "box", ...target(one) });
   }
 
-  function press(event) {
+  function grip(event) {
     const stage = event.target.closest?.(".canvas .stage");
     if (!stage || event.button > 0) return;
     const state = view(stage);
@@ -361,12 +421,7 @@
   // Keys
 
   const typing = (node) => node.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable=true]");
-  const click = (verb) => {
-    const button = part(`.do-${verb}`);
-    // After the orders that are under way: they belong to this caption.
-    const when = () => (busy() ? setTimeout(when, 20) : button?.click());
-    when();
-  };
+  const click = (verb) => part(`.do-${verb}`) && send({ do: "press", verb });
 
   document.addEventListener("keydown", (event) => {
     if (!desk() || event.isComposing || event.defaultPrevented || document.querySelector("dialog[open]")) return;
@@ -427,7 +482,7 @@
     else if (at("[data-close]")) at("dialog")?.close();
   });
 
-  document.addEventListener("pointerdown", press);
+  document.addEventListener("pointerdown", grip);
   document.addEventListener("pointermove", move);
   for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, release);
   document.addEventListener("wheel", (event) => {
@@ -454,10 +509,21 @@
 
   // What the server has changed
 
-  let wanted = "";
+  let wanted = "", last = null;
+
+  /** What the server said, also to whoever has scrolled away from where it stands. */
+  function news() {
+    const notice = [...document.querySelectorAll("[id$=annotate-notice] .notice")].find(visible);
+    if (!notice || notice === last) return;
+    last = notice;
+    const { top, bottom } = notice.getBoundingClientRect();
+    if (bottom < 0 || top > window.innerHeight) tell(notice.textContent, 6000);
+  }
+
   new MutationObserver(() => {
     const ack = [...document.querySelectorAll(".orders [data-ack]")].map((node) => Number(node.dataset.ack));
-    if (under && ack.includes(under)) { under = 0; current = ""; flush(); }
+    if (under && (current === "press" ? answered() !== done : ack.includes(under))) arrived();
+    news();
     const list = part(".steps");
     if (!list) { shownRevision = ""; return; }
     const fresh = list.dataset.revision !== shownRevision;
@@ -477,6 +543,6 @@
       const made = part(`g.box[data-key="C-answer-${focusNew}"]`);
       if (made) { focusNew = -1; made.focus(); }
     }
-  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-ack", "data-revision"] });
+  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-ack", "data-done", "data-revision"] });
   document.addEventListener("focusin", (event) => { wanted = event.target.closest?.(".steps") ? "step" : ""; });
 })();

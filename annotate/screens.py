@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from itertools import count
 
 import gradio as gr
 
@@ -34,19 +35,35 @@ _FOLLOW = r"""(text, ...numbers) => {
     const box = /\[\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]/.exec(text || "");
     return box ? box.slice(1).map(Number) : [null, null, null, null];
 }"""
+_answers = count(1)
 # Orders of page.js come in through here, one at a time.
 _LISTEN = "element.addEventListener('order', (event) => trigger('submit', event.detail));"
 
 
-def annotate_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) -> None:
-    """Build the tab inside the current `gr.Tab`; `people` knows who may correct."""
+class Memory:
+    """What a browser remembers: the name that was typed, and each tab's draft.
+
+    To be made outside the tabs: what is inside one is only there, and only read, once that tab was opened.
+    """
+
+    def __init__(self) -> None:
+        self.name = gr.BrowserState("", storage_key="tinyrs-annotator", secret="a name is no secret")
+        self.drafts = {
+            key: gr.BrowserState(None, storage_key=f"tinyrs-{key}draft", secret="a draft is its author's own")
+            for key in ("", "review-")
+        }
+
+
+def annotate_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People, memory: Memory) -> None:
+    """Build the tab inside the current `gr.Tab`; `people` knows who may correct, `memory` is the browser's."""
 
     def take(person: str) -> dict | None:
         found = queue.next_to_annotate(store, person)
         # Who works alone also accepts alone.
         return found or (queue.next_to_review(store, person) if store.self_review else None)
 
-    desk(demo, store, tab, people=people, take=take, waits=lambda: sum(queue.left(store).values()))
+    waits = lambda: sum(queue.left(store).values())  # noqa: E731
+    desk(demo, store, tab, people=people, memory=memory, take=take, waits=waits)
 
 
 def desk(
@@ -55,6 +72,7 @@ def desk(
     tab: gr.Tab,
     *,
     people: People,
+    memory: Memory,
     take: Callable[[str], dict | None],
     waits: Callable[[], int],
     review: bool = False,
@@ -71,8 +89,7 @@ def desk(
     doing = "review" if review else "correct"
     item = gr.State(None)
     done = gr.State(0)
-    remembered = gr.BrowserState("", storage_key="tinyrs-annotator", secret="a name is no secret")
-    kept = gr.BrowserState(None, storage_key=f"tinyrs-{key}draft", secret="a draft is its author's own")
+    remembered, kept = memory.name, memory.drafts[key]
     with gr.Row(elem_classes="who"):
         name = gr.Textbox(
             label="Your name",
@@ -156,6 +173,15 @@ def desk(
 
         return safe
 
+    def decided(handler):
+        """Of a button: that it was answered, whatever came of it; page.js sends the next one then."""
+
+        @wraps(handler)
+        def counted(*args):
+            return {**told(handler)(*args), orders: f'<i data-done="{next(_answers)}"></i>'}
+
+        return counted
+
     def _conflicted(error: Conflict, caption: dict) -> dict:
         other = error.other
         return {
@@ -236,14 +262,16 @@ def desk(
         try:
             person = people.may(request, doing, typed)
         except rules.Refused:
-            return update
-        return update if caption else {**update, **following(person, finished, draft=draft)}
+            return {**update, notice: gr.skip()}  # what another button was answered meanwhile stays
+        # With the caption comes the name: a click may follow before anything else is answered.
+        return update if caption else {**update, name: person, **following(person, finished, draft=draft)}
 
     def recall_name(saved: str, typed: str, request: gr.Request):
         """Who is there: by login, or by the name that was typed before."""
         if not people.alone:
             person = people.login(request)
-            return {badge: markup.person(person, person and people.role(person), people.way == "users")}
+            known = {badge: markup.person(person, person and people.role(person), people.way == "users")}
+            return {**known, empty: _empty("", review, named=True)} if person else known
         known = saved if saved and isinstance(saved, str) and not typed else gr.skip()
         return {name: known}  # never an empty dict: Gradio takes that for one value of two
 
@@ -374,10 +402,11 @@ def desk(
     quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     live = {**quick, "trigger_mode": "always_last"}
     start = [item, name, done]
-    demo.load(recall_name, [remembered, name], [name, badge], api_name=f"{api}annotator", **quick)
+    demo.load(recall_name, [remembered, name], [name, badge, empty], api_name=f"{api}annotator", **quick)
     tab.select(
-        told(arrive), [*start, kept, remembered], everything, api_name="review" if review else "annotate", **quick
-    ).then(recall_name, [remembered, name], [name, badge], api_name=f"{api}annotator_again", **quick)
+        told(arrive), [*start, kept, remembered], [*everything, name],
+        api_name="review" if review else "annotate", **quick,
+    )  # fmt: skip
     gr.on(
         [begin.click, name.submit],
         told(open_next),
@@ -405,12 +434,14 @@ def desk(
     orders.submit(
         answered, [*start, *fields], everything, api_name=f"{api}order", trigger_mode="multiple", **quick
     )
-    button["save"].click(told(save_it), [*start, *fields], everything, api_name=f"{api}save", **quick)
-    button["accept"].click(told(accept_it), [*start, *fields], everything, api_name=f"{api}accept", **quick)
-    if not review:
-        button["gold"].click(told(gold_it), [*start, *fields], everything, api_name="gold", **quick)
-    button["reject"].click(told(reject_it), start, everything, api_name=f"{api}reject", **quick)
-    button["skip"].click(told(skip_it), start, everything, api_name=f"{api}skip", **quick)
+    verbs = {"save": save_it, "accept": accept_it, "gold": gold_it, "reject": reject_it, "skip": skip_it}
+    for verb, handler in verbs.items():
+        if verb in button:
+            wants = start if verb in ("reject", "skip") else [*start, *fields]
+            # Gradio drops a press while it still clears the last one away, so page.js sees to it that there is one at a time.
+            button[verb].click(
+                decided(handler), wants, everything, api_name=f"{api}{verb}", trigger_mode="multiple", **quick
+            )
 
 
 def _held(caption: dict | None) -> dict:
@@ -463,7 +494,8 @@ def _nothing(waiting: int, review: bool) -> str:
     return "Nothing waits. Flag an answer in the Compare tab, and it appears here."
 
 
-def _empty(sentence: str, review: bool) -> str:
-    hint = "write your name and press Next caption to " + ("judge what others wrote." if review else "correct it.")
+def _empty(sentence: str, review: bool, named: bool = False) -> str:
+    hint = "press Next caption to " + ("judge what others wrote." if review else "correct it.")
+    hint = hint if named else f"write your name and {hint}"
     first = "Corrected captions wait here; " if review else "Flag an answer in the Compare tab; "
     return f'<p class="notice info">{render.escape(sentence or first + hint)}</p>'

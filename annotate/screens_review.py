@@ -12,15 +12,15 @@ import gradio as gr
 
 from annotate import agreement, marks, markup, overlap, queue, rules
 from annotate.people import People
-from annotate.screens import desk
+from annotate.screens import Memory, desk
 from annotate.store import Store, StoreError
 from tinyrs import render
 from tinyrs.config import Config
 from tinyrs.parse import split_steps
 
 
-def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) -> None:
-    """Build the tab inside the current `gr.Tab`; `people` knows who may review."""
+def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People, memory: Memory) -> None:
+    """Build the tab inside the current `gr.Tab`; `people` knows who may review, `memory` is the browser's."""
     shared = Config().overlap
 
     def beside(caption: Mapping, person: str) -> str:
@@ -41,6 +41,7 @@ def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People) ->
         store,
         tab,
         people=people,
+        memory=memory,
         take=lambda person: queue.next_to_review(store, person, overlap=shared),
         waits=lambda: queue.left(store)["review"],
         review=True,

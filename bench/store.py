@@ -118,7 +118,6 @@ def paged(data: Path, rounds: int = 12) -> dict[str, dict[str, float]]:
         for _ in range(rounds):
             page.reload()
             page.locator("#ask").wait_for()
-            page.wait_for_timeout(1500)  # until the page knows again who is there
             start = time.perf_counter()
             tab.click()
             page.wait_for_function(shown, arg="")
