@@ -583,12 +583,15 @@ BROKEN: dict[str, tuple[Callable[[random.Random], Caption], ...]] = {
 # --- written to slip through ------------------------------------------------------------------------------
 
 
-def hard() -> list[tuple[Caption, str]]:
-    """(caption, the check that finds it or ""): sound ones as people and large models write them, and broken ones of
-    kinds that nobody had in mind when the checks were first written. One a line in captions_hard.jsonl."""
+def hard(missed: bool = False) -> list[tuple[Caption, str]]:
+    """(caption, the check that is to find it or ""): sound ones as people and large models write them, and broken ones
+    of kinds that nobody had in mind when the checks were first written. One a line in captions_hard.jsonl. `missed`:
+    those instead that the checks are known to get wrong."""
     found = []
     for line in Path(__file__).with_name("captions_hard.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)
+        if row.get("missed", False) != missed:
+            continue
         question = Question(row["question"], *guess_task(row["question"]))
         size = tuple(row.get("size", (0, 0)))
         found.append((Caption(question, row["reasoning"], row["answer"], size=size), row["finds"]))

@@ -110,6 +110,11 @@ def test_captions_written_to_slip_through(check):
             found = names_of(caption)
             told = f"{caption.question.text[:80]} | {caption.reasoning} | {caption.answer} | {found}"
             assert finds in found if finds else not found, told
+    wrong = [caption for caption, finds in hard(missed=True) if finds == check]
+    for caption in wrong:
+        found = names_of(caption)
+        assert check not in found if check else found, f"no longer missed: {caption.reasoning}"
+    assert len(wrong) <= 0.05 * (len(wrong) + sum(finds == check for _, finds in hard()))
 
 
 # --- one comment per case ---------------------------------------------------------------------------------

@@ -98,9 +98,15 @@ def _quote(text: str) -> str:
 # --- format ---------------------------------------------------------------------------------------------
 
 _SPECIAL = re.compile(r"</?(?:reasoning|answer|think|image)>|<\|[a-z_]{2,30}\|>", re.I)
-_PLACEHOLDER = re.compile(r"\b(?:reasoning process here|answer here|lorem ipsum|todo|tbd)\b", re.I)
+_PLACEHOLDER = re.compile(
+    r"\b(?:reasoning process here|answer here|lorem ipsum|todo|tbd|"
+    r"(?:insert|add|write|put|your) (?:your |the |an? )?(?:reasoning|answer|explanation|text|thoughts?|steps) (?:goes )?here)\b",
+    re.I,
+)
 _DANGLING = re.compile(
-    r"(?:,|\b(?:the|a|an|of|and|or|to|in|on|at|is|are|with|from|that|this|which|for|by|as|it|its|was|has|have))\s*$"
+    r"(?:,|\b(?:the|a|an|of|and|or|to|in|on|at|is|are|with|from|that|this|which|for|by|as|it|its|was|has|have|were|be|been|can|could|will|"
+    r"would|should|may|might|must|we|i|you|they|so|because|but|if|when|while|whereas|where|than|into|onto|between|along|towards?|very|"
+    r"these|those|their|our|my|like|such|both|either|whose|therefore|thus|hence|also))\s*$"
     r"|\b(?:an?|the|some|several|many|another|and|with|of) (?:very )?(?:large|small|long|short|wide|narrow|big|tall|white|black|"
     r"gray|grey|green|blue|red|brown|dark|bright|light|round|circular|rectangular|square|straight|curved|main|single)\s*$",
     re.I,
@@ -304,6 +310,18 @@ _FOREIGN = frozenset(
     och att det som på är av för bilden med inte og er ikke bildet billedet
     și este cu pe într imaginea sunt ja ei kuva kuvassa az és egy nem kép je v na se jsou obrázku
     ang ng mga sa ay ito ya wa kwa ni katika picha hii
+    por lo al un unos unas sus también desde hasta entre donde tanto muchas muchos varios varias corresponde tiene hacia
+    um uma há ao aos portanto muitas muitos pelo pela também seus está estão tem várias vários onde
+    si gli un uno questi queste molte molti numerose quindi perché lungo dal dalla alla alle sul sulla tra diversi diverse poiché
+    au donc plusieurs où ainsi entre leur ces cet elle nombreux nombreuses puisque forme
+    werden wird sind oder aus bei einer einem eines daher hier viele mehrere zwischen über durch liegt weil deshalb sowie kein
+    aan daarom veel zie langs tussen deze wordt geen omdat
+    itu oleh banyak serta terdapat sebuah tersebut adalah karena oleh beberapa antara
+    joka on siis koska ovat useita näkyy
+    trong có là và của một các nhiều với không
+    więc oraz wiele przez jest między
+    därför finns många mellan längs genom där
+    çok daha arasında birçok vardır
     """.split()
     if len(word) > 1
 )
@@ -323,7 +341,7 @@ def _language(steps: Sequence[str], answer: str, question: Question) -> str:
         if foreign >= 2 and foreign > sum(map(_ENGLISH.__contains__, words)) and foreign >= 0.15 * len(words):
             return f"Not English: {_quote(text)}"
         marked = 0 if plain else sum(not word.isascii() for word in words)  # the names of places are a few of many words
-        if marked >= 3 and marked >= 0.2 * len(words):
+        if marked >= 3 and marked >= 0.2 * len(words) or marked >= 2 and marked >= 0.3 * len(words) and not _ENGLISH.intersection(words):
             return f"Not English: {_quote(text)}"
     words = [word.lower() for word in _WORDS.findall(" ".join(steps))]
     if len(words) >= 15 and sum(word in _ENGLISH or word == "a" for word in words) < 0.06 * len(words):
@@ -368,18 +386,44 @@ def _repetition(steps: Sequence[str], reasoning: str) -> str:
     return f"Said again and again: {_quote(' '.join(most[0][0]))}" if most and most[0][1] >= 3 else ""
 
 
+# Words that may come and go between two wordings of the same.
+_LITTLE = frozenset(
+    "the a an of and to in is are it this that which there i we can see seen with at by as be has have for so also looks look thus then here "
+    "one you all its".split()
+)
+
+
 def _twice(steps: Sequence[str]) -> str:
     bags: list[tuple[frozenset[str], str]] = []
-    for step in steps:
+    for step in (part for step in steps for part in _STOP.split(step)):
         whole = re.sub(r"['\u2019]s\b", " is", step)
-        bag = frozenset(word.lower() for word in _WORDS.findall(whole))
+        words = _WORDS.findall(whole.lower())
+        bag = frozenset(words)
         if len(bag) < 5:
             continue
+        content = bag - _LITTLE
         for other, text in bags:
+            if _same_words(content, other - _LITTLE) and re.findall(r"\d+", step) == re.findall(r"\d+", text):
+                return step
             if 0.9 * max(len(bag), len(other)) > min(len(bag), len(other)):
                 continue
             # "one at 10" and "one at 20" use the same words and say different things.
             if len(bag & other) >= 0.9 * len(bag | other) and re.findall(r"\d+", step) == re.findall(r"\d+", text):
                 return step
         bags.append((bag, step))
+        if len(words) < len(bag) + 4:
+            continue
+        clauses = [frozenset(map(str.lower, _WORDS.findall(clause))) - _LITTLE for clause in _CLAUSE.split(step)]
+        if len(clauses) > 1 and any(len(one) >= 4 and clauses.count(one) > 1 for one in clauses) and not re.search(r"\d", step):
+            return step
     return ""
+
+
+_STOP = re.compile(r"(?<=[a-z]{3}[.!?])\s+(?=[a-z])")  # a sentence may begin with a small letter
+_CLAUSE = re.compile(r"[,;:]\s+|\s(?=and )")
+
+
+def _same_words(one: frozenset[str], other: frozenset[str]) -> bool:
+    """The same words that say something, or all of a longer sentence's but one or two."""
+    small, large = sorted((one, other), key=len)
+    return len(small) >= 4 and small == large or len(small) >= 6 and len(large) <= len(small) + 2 and small < large

@@ -18,14 +18,19 @@ _NOT = re.compile(
     r"\b(?:not|no|nor|neither|never|without|rather than|instead of|unlike|than|other than|as opposed to|"
     r"opposed to|ruled? out|ruling out|exclud\w+|eliminat\w+|differs? from|different from|lacks?|absence of|"
     r"cannot|(?:would|could|might|may) (?:\w+ )?(?:be|pass|look|seem|appear|resemble|suggest|hint)|although|even if|despite|"
-    r"far from|anything but|hardly|scarcely|except|apart from|besides|resembl\w+|\w+n['\u2019]t)\b",
+    r"preferable to|preferred (?:to|over)|far from|anything but|hardly|scarcely|except|apart from|besides|resembl\w+|\w+n['\u2019]t)\b",
     re.I,
 )
 CONCEDES = re.compile(r"\b(?:although|though|even if|even though|while|despite)\b[^,;.]{0,200}[,;]", re.I)
 """What a sentence grants before it says the contrary."""
-_WOULD = re.compile(r"\s+(?:\w+ ){0,2}(?:would|wouldn['\u2019]t|usually|normally|typically)\b", re.I)
+_WOULD = re.compile(
+    r"\s+(?:\w+ ){0,2}(?:would|wouldn['\u2019]t|usually|normally|typically)\b"
+    r"|,? (?:(?:is|are|can be|has to be|must be) (?:therefore |thus |also |clearly )?(?:out\b(?! of)|ruled out|excluded|eliminated|dismissed|discarded|rejected|unlikely|impossible)"
+    r"|drops out|falls away|does(?: not|n['\u2019]t) (?:fit|match|apply)|(?:is|are)(?: not|n['\u2019]t) (?:right|correct|it|possible|present|likely))\b",
+    re.I,
+)
 _NEW_CLAUSE = re.compile(
-    r"[;:\u2014]|\b(?:but|so|therefore|thus|hence|however|because|since|while|whereas)\b"
+    r"[;:\u2014]|[-=]>|\u2192|\b(?:but|so|therefore|thus|hence|however|because|since|while|whereas)\b"
     r"|, (?:it|this|that|the|there|i|which|what|and (?:it|this|the))\b",
     re.I,
 )
@@ -44,6 +49,7 @@ _VERDICT = re.compile(
     r"|\b(?:this|it|the (?:image|scene|picture|area|place|view|photo))"
     r" (?:(?:is|must be|seems? to be|appears? to be) (?:most likely |clearly |likely |probably |indeed )?"
     r"(?:an?\b|the\b)?|shows|depicts|represents|fits|matches|belongs to|corresponds to|looks like)"
+    r"|\b(?:leaving|leaves)(?: only| just)?\b|[-=]>|\u2192"
     r"|\b(?:typical|characteristic)s? (?:of|for)\b|\bmust be\b|\b(?:fits|matches|choose|pick|select)\b",
     re.I,
 )
@@ -120,7 +126,9 @@ _LETTER = re.compile(
     r"(?i: (?:is|would be|must be|should be))?:?\s+(?i:only |option |choice )?"
     r"[\"'(*]{0,2}([A-J])\b(?![\w'])"
     r"|(?:^|\s)[\"'(*]{1,2}([A-J])[\"')*]{1,2},? (?i:is|fits|matches|seems|must be)\b"
-    r"|(?:^|[;:,]\s)([A-J]),? (?i:is (?:the )?(?:right|correct|best|better|closest|most|answer)|fits|matches)\b",
+    r"|\b(?i:so|thus|hence|therefore|makes|means|gives|which is)[ ,:]+(?i:it is |it['\u2019]s |this is |that is |it |this |that )?(?i:option )?[\"'(*]{0,2}([A-J])\b"
+    r"(?=[\"')*]{0,2}(?:\s*[.,;!(]|\s*$|\s(?i:right|correct|the|is|as)\b))"
+    r"|(?:^|[;:,]\s)([A-J]),? (?i:is (?:the )?(?:one|right|correct|best|better|closest|most|answer)|fits|matches)\b",
 )
 _DROPPED = re.compile(
     r"\b(?:excluded|ruled out|eliminated|discarded|wrong|incorrect|impossible|unlikely|(?:do|does|is|are|can)(?: not|n['\u2019]t))\b",
@@ -132,7 +140,7 @@ def letter(steps: Sequence[str]) -> str | None:
     """The letter that the reasoning of a multiple choice settles on: the last that is called the answer."""
     for step in reversed(steps[-4:]):
         found = [
-            m[1] or m[2] or m[3]
+            next(filter(None, m.groups()))
             for m in _LETTER.finditer(step)
             if not _NOT.search(step[: m.start()]) and not _DROPPED.search(step[m.end() :])
         ]

@@ -25,6 +25,9 @@ _AXIS = {
 }
 _ABOUT = r"(?:about |around |approximately |roughly )?"
 _RANGE = rf"(?:from|between)?\s?{_ABOUT}{_N}{_UNIT}\s?(?:to|and|-|\u2013|until)\s?{_ABOUT}{_N}{_UNIT}"
+_SPREADS = r"\b(?:covers?|spans?|reach(?:es)?|occup(?:y|ies)|stretch(?:es)?|runs?|extends?|goes|takes(?: up)?|lies|is)\b"
+# "its top left corner sits at 130, 540": a point without brackets
+_CORNER = re.compile(rf"(\bcorners?\b[^.;\d(\[]{{0,25}}){_N}{_UNIT}\s?,\s?{_N}{_UNIT}(?!\s?,\s?\d)", re.I)
 _POINT = re.compile(rf"[(\[]\s?{_N}{_UNIT}\s?,\s?{_N}{_UNIT}\s?[)\]]")
 
 
@@ -32,7 +35,7 @@ def _ranges(letter: str, word: str, extent: str) -> re.Pattern:
     """ "from 10 to 20 horizontally", "x runs from 10 to 20", "x = 10 to 20"."""
     lead = rf"\b(?:{letter}|{letter}[- ](?:axis|coordinates?|values?|range)|{word}(?:ly)?|{extent})\b[^.;\d]{{0,40}}?"
     bare = rf"\b{letter}(?: values?)?\s?[:=]?\s?{_RANGE}"
-    return re.compile(rf"{_RANGE}\s?{_AXIS[letter]}|{lead}(?:\bfrom|\bbetween|\bof|\bare|[=:])\s?{_RANGE}|{bare}", re.I)
+    return re.compile(rf"{_RANGE}\s?{_AXIS[letter]}|{lead}(?:\bfrom|\bbetween|\bof|\bare|[=:]|{_SPREADS})\s?{_RANGE}|{bare}", re.I)
 
 
 def _edges(name: str, words: str) -> re.Pattern:
@@ -56,7 +59,7 @@ _EDGES = {
     "y2": _edges("y2", "bottom|lower"),
 }
 _LOOSE = {
-    axis: re.compile(rf"{_N}{_UNIT}\s?{words}|\b{axis}\s?(?:=|\u2248)\s?{_N}", re.I)
+    axis: re.compile(rf"{_N}{_UNIT}\s?{words}|\b{axis}\s?(?:=|:|~|\u2248|(?:is |at )?(?:about|around|approximately|roughly|near)|is|at)\s?{_N}", re.I)
     for axis, words in _AXIS.items()
 }
 _SIZES = {
@@ -73,13 +76,15 @@ _ABOUT_BOX = re.compile(
     r"ending|ranges?|ranging|reach\w*|located|lies|position\w*|target|pixels?)\b",
     re.I,
 )
-_ELSEWHERE = re.compile(r"\b(?:other|another|next(?! to)|second|third|neighbou?r\w*|not the|instead)\b", re.I)
+_ELSEWHERE = re.compile(r"\b(?:other|another|next(?! to)|second|(?<!upper )(?<!lower )(?<!left )(?<!right )(?<!middle )(?<!top )(?<!bottom )third|neighbou?r\w*|not the|instead)\b", re.I)
 _LISTED = re.compile(
     r";\s*(?=(?:and )?(?:one|another|the (?:other|second|third))\b)|\bone (?=at|around|near)", re.I
 )
 _APPROXIMATE = re.compile(
     r"\b(?:about|around|approximately|approx|roughly|near|nearly|almost|some)\b|~|\u2248", re.I
 )
+# the second half of what the sentence before began
+_GOES_ON = re.compile(r"(?:and |while )?(?:vertical|horizontal|(?:in|on|along) (?:the )?(?:vertical|horizontal|[xy]\b)|its (?:height|width))", re.I)
 _DIGIT = re.compile(r"\d")
 _PICTURE_SIZES = (224, 256, 336, 400, 448, 500, 512, 600, 640, 800, 1024)
 
@@ -104,12 +109,17 @@ def misplaced(
     if not boxes:
         return ""
     about = _about(phrase)
-    told = [(step, segments) for step in steps if _DIGIT.search(step) and (segments := list(_told(step, about)))]
-    last = told[-1][0] if told else ""
+    read = [
+        (at, step, segments)
+        for at, step in enumerate(steps)
+        if _DIGIT.search(step) and (segments := list(_told(step, about)))
+    ]
+    last = read[-1][0] if read else -1
+    more = bool(read) and _GOES_ON.match(read[-1][1])
     told = [
         (step, segments)
-        for step, segments in told
-        if (step is last or _ABOUT_BOX.search(step) and about.search(step))
+        for at, step, segments in read
+        if (at == last or _ABOUT_BOX.search(step) and (about.search(step) or more and at == last - 1))
         # Of several things that are looked for the other one is one, too.
         and not (_ELSEWHERE.search(step) and len(boxes) == 1)
     ]
@@ -125,7 +135,7 @@ def misplaced(
 def _about(phrase: str) -> re.Pattern:
     """Finds what a sentence about the thing holds: its name, "it", its box."""
     return re.compile(
-        rf"\b\w{{0,8}}(?:{re.escape(_head(phrase))}|\bits?\b|bounding box|\bbox\b|\bcorner|coordinate|target)", re.I
+        rf"\b\w{{0,8}}(?:{re.escape(_head(phrase))}|\bits?\b|\bbox\b|\bcorner|coordinate|target)", re.I
     )
 
 
@@ -185,6 +195,7 @@ def _claims(text: str) -> Iterator[_Claim]:
         if len(numbers) == 4:
             yield _box_claim(numbers)
         text = text[:start] + " " * (end - start) + text[end:]
+    text = _CORNER.sub(r"\1(\2, \3)", text)
     points = [tuple(map(float, m.groups())) for m in _POINT.finditer(text)]
     text = _POINT.sub(" ", text)
     if len(points) == 2:
@@ -270,7 +281,7 @@ _SIDE = (
 )
 _NOUN = r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|quarter|third|border|margin|end|zone)"
 _PLACE = re.compile(
-    r"(?:\b(?:in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes up) (?:nearly |almost )?"
+    r"(?:\b(?:far to|all the way to|in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes up) (?:nearly |almost )?"
     r"(?:the )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){0,2}"
     rf"((?:{_SIDE}[- ]?(?:and |to )?){{1,3}})"
     # "the left side of the road" is no place in the picture
@@ -291,9 +302,15 @@ _AFTER_HEAD = re.compile(
     r"moored|located|standing|lying|surrounded|made)\b"
 )
 _THAT_IS_IT = re.compile(
-    r"^(?:(?:so|therefore|thus|hence|clearly)[, ]+)?(?:this|that|it)(?:['\u2019]s| is| must be| has to be| should be| fits| matches)\b",
+    r"^(?:(?:so|therefore|thus|hence|clearly)[, ]+)?(?:this|that|it)(?:['\u2019]s|(?: [a-z]+)? (?:is|must be|has to be|should be|fits|matches))\b",
     re.I,
 )
+_IS_FOUND = re.compile(
+    r"^(?:the|its) (?:[\w-]+ ){1,4}(?:can be found|is (?:located|situated|found|placed)|lies|sits)\b",
+    re.I,
+)
+_CLAUSES = re.compile(r";\s+")
+_ITSELF = re.compile(r"\bitself\b|\b(?:its|the \w+) (?:base|foot|body|center|centre)\b", re.I)
 _FAR = 0.55 * BOX_SCALE
 _MIDDLE = (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
 
@@ -307,20 +324,28 @@ def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> 
     """The last sentence that says in which part of the picture the thing lies, if no box lies there; else "".
 
     Only sentences about `phrase` or "it" are read, and only plain opposites count: left against right, top
-    against bottom, the middle against a box at the margin.
+    against bottom, the middle against a box at the margin. Where none names the thing, it goes by another name there.
     """
     head = _head(phrase)
     if phrase.lower().count(head) > 1:  # "the ship left of the other ship": a sentence may be about either
         return ""
-    about = re.compile(rf"\b\w{{0,8}}(?:{re.escape(head)}|bounding box|\bit\b|target)", re.I)
+    about = re.compile(rf"\b\w{{0,8}}(?:{re.escape(head)}|\bbox\b|\bit\b|\b(?:that|this) one\b|target)", re.I)
+    if not any(about.search(step) for step in steps):
+        about = _IS_FOUND
     steps = steps[-6:]
     for at in range(len(steps) - 1, -1, -1):
         step, then = steps[at], steps[at + 1] if at + 1 < len(steps) else ""
         named = _THAT_IS_IT.search(then) and about.search(then)
-        if _ELSEWHERE.search(step) or _RUNS.search(step) or _BESIDE.search(step):
-            continue
-        found = _PLACE.findall(step) + _OFF_CENTER.findall(step)
-        if not found or not (named or about.search(step)):
+        named = named or about.search(step)
+        clauses = [
+            clause
+            for clause in _CLAUSES.split(step)
+            if not (_ELSEWHERE.search(clause) or _RUNS.search(clause) or _BESIDE.search(clause))
+        ]
+        if len(clauses) < len(_CLAUSES.split(step)):  # what is left of the sentence must speak of the thing by itself
+            clauses = [clause for clause in clauses if about.search(clause) or _ITSELF.search(clause)]
+        found = [place for clause in clauses for place in _PLACE.findall(clause) + _OFF_CENTER.findall(clause)]
+        if not found or not named:
             continue
         # Of two places that a sentence names one may be another thing's.
         fits = not boxes or any(_lies(box, said.lower()) for box in boxes for said in found)

@@ -66,12 +66,14 @@ _COUNTED = tuple(
         rf"\banswer\b[^.;]{{0,30}}?(?:\bis|:) {_ABOUT}({NUMBER})\b",
         rf"\b{_I_SEE} {_ABOUT}({NUMBER})\b(?! other| more| of)",
         rf"\b(?:so|thus|hence|therefore),? {_ABOUT}({NUMBER})(?=\s?(?:[.!]|$))",
+        rf"(?:[-=]>|\u2192)\s?{_ABOUT}({NUMBER})\b(?! of)",
+        rf"^{_ABOUT}({NUMBER})(?! of)(?: [a-z]+){{1,3}}[.!]?$",
     )
 )
 _NONE = re.compile(
-    r"^none\b|\bno [a-z ]{1,40} (?:is|are) (?:there|here)\b|\b(?:there (?:is|are) no|(?:see|saw|find|found|spot|spotted|detect|count|identify) no|see none|find none|none (?:is|are|of)|cannot see any|"
+    r"^(?:none|zero)\b|\bno [a-z ]{1,40} (?:is|are) (?:in (?:sight|view)|to be found)\b|\bno [a-z ]{1,40} (?:is|are) (?:there|here)\b|\b(?:there (?:is|are) no|(?:see|saw|find|found|spot|spotted|detect|count|identify) no|see none|find none|none (?:is|are|of)|cannot see any|"
     r"can['\u2019]t see any|there (?:do|does)(?: not|n['\u2019]t) (?:seem|appear) to be any|"
-    r"(?:do|can|could|did)(?: not|not|n['\u2019]t) (?:see|find|spot|make out|detect|identify) any|"
+    r"(?:do|can|could|did)(?: not|not|n['\u2019]t|['\u2019]t) (?:see|find|spot|make out|detect|identify|discover) any|"
     rf"no [a-z ]{{1,40}} (?:at all|anywhere|to be seen)|no [a-z ]{{1,40}} (?:is|are|can be) {_SEEN})\b"
     r"(?! other| more| additional)",
     re.I,
@@ -80,7 +82,7 @@ _OTHERS = re.compile(r"\bno (?:others?|more|additional|further)\b[^.;,]{0,60}", 
 # What stands before a number and widens it.
 _ROUGHLY = re.compile(r"\b(?:about|around|approximately|roughly|nearly|almost|some|perhaps|maybe|close to)\s+$|~\s?$", re.I)
 _LEAST = re.compile(r"\b(?:at least|more than|over|upwards of|no (?:fewer|less) than)\s+$", re.I)
-_MOST = re.compile(r"\b(?:at most|up to|fewer than|less than|under|no more than)\s+$", re.I)
+_MOST = re.compile(r"\b(?:at most|(?<!adds )(?<!add )(?<!sums )(?<!sum )(?<!comes )(?<!amounts )up to|fewer than|less than|under|no more than)\s+$", re.I)
 _UP_TO = re.compile(rf"\s?(?:to|or|-|\u2013)\s?({NUMBER})\b", re.I)
 
 
@@ -117,8 +119,9 @@ def _is_count(step: str, match: re.Match, thing: str) -> bool:
     after = step[match.end(1) : match.end(1) + 80]
     if thing and re.match(rf"(?:[ -][a-z-]+){{0,4}}?[ -]{thing}", after, re.I):
         return True
-    if thing and _I_SEE_THIS.match(match[0]) and re.search(rf"\b{thing}", step, re.I):
-        return False
+    if _I_SEE_THIS.match(match[0]):
+        if thing and re.search(rf"\b{thing}", step, re.I):
+            return False
     return not _HOLDERS.match(after)
 
 
@@ -151,8 +154,9 @@ def _range(step: str, match: re.Match) -> Range:
 # --- numbers of the thing itself --------------------------------------------------------------------------
 
 _PARTS = re.compile(
-    r"\b(?:more|another|ones|others|additional(?:ly)?|plus|of (?:them|these|those)|rest|remaining|rows?|columns?|groups?|"
-    r"clusters?|lines? of|each(?! other)|per|(?<!behind )(?<!after )the other(?! (?:\w+ )?(?:side|end|hand|bank)))\b",
+    rf"\b(?:more|another|ones|others|additional(?:ly)?|plus|(?<!all )(?<!both )(?<!each )of (?:them|these|those)|rest|remaining|rows?|columns?|groups?|"
+    r"clusters?|lines? of|each(?! (?:other|one)\b| (?:has|have|with|is|shows|carries|casts|wears|having|of (?:them|which|these|those)) "
+    rf"(?!{NUMBER}))|per|(?<!behind )(?<!after )the other(?! (?:\w+ )?(?:side|end|hand|bank)))\b",
     re.I,
 )
 _BETWEEN = (

@@ -7,6 +7,9 @@ speak of an answer that it will never be given. What a question may offer (class
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+Group = tuple[list[str], re.Pattern]
 
 _GIVEN = (
     r"(?:given|provided|supplied|known|reference|original|expected|intended|stated|specified|indicated|listed|annotated|"
@@ -25,87 +28,209 @@ _OFFERED = (
     r"satellite|aerial|task|scene)\b)"
 )
 
-_SIGNS = (
-    # the given answer, the box that was provided, the label supplied
-    rf"\b(?:the|this|that|my|your|its|an?) (?:\w+ )?{_GIVEN} (?:correct |final |true )?{_ANSWER}\b{_LIST}",
-    r"\b(?:answer|caption|annotation|response|solution|(?:bounding )?box(?:es)?|coordinates|count|label|ground[- ]truth|result)\b"
-    r"(?: that)?(?: (?:is|are|was|were|has been|have been|i (?:was|am|have been)|we (?:were|are)))?(?: already| just| been)*"
-    r" (?:provided|supplied|specified|handed|told|known beforehand|known in advance)\b(?! (?:by|from) (?:the )?(?:shape|size|texture))",
-    r"\b(?:answer|caption|annotation|response|solution|(?:bounding )?box|coordinates|count|label|ground[- ]truth|result)\b(?: \w+){0,2}"
-    r" (?:is|are|was|were|has been|have been|already|as)(?: already| just| been)? (?:given|known|told|stated)\b",
-    r"\b(?:the|an?) (?:box|answer|label|solution|count|coordinates) (?:that )?(?:i|we) (?:was|were|am|are|have been|had been) (?:given|handed|told|shown)\b",
-    # as given, as provided in the metadata
-    r"\bas (?:already )?(?:given|provided|supplied|labell?ed|annotated|told|specified)(?=\s*[,.;:])",
-    r"\bas (?:already )?(?:given|provided|stated|specified|indicated|mentioned|told|listed|noted|labell?ed) (?:in|by|to me)\b ?"
-    r"(?:the )?(?:\w+ )?(?:answer|metadata|annotation|caption|prompt|label|reference|ground|data ?set|user's answer|hint|note)",
-    # words that only somebody who was told uses
-    r"\bmeta-?data\b|\bground[- ]?truth\b|\bgt\b|\banswer key\b|\bquestion[- ](?:and[- ])?answer pair\b",
-    r"\bannotat(?:ion|ions|ed|or|ors)\b|\bfile ?names?\b|\bprivate note\b|\bgold(?:en)?[- ](?:label|answer|standard)\b",
-    r"\b(?:the|your|this|that|given|provided) hint\b(?! of)|\bthe note (?:says|gives|states|mentions)\b",
-    r"\b(?:work(?:ing)?|reason(?:ing)?) backwards?\b|\breverse[- ]engineer\w*",
-    # it agrees with the answer
-    rf"\b{_FITS} (?:the|this|that) (?:{_GIVEN} )?(?:answer|caption|annotation|ground|reference|solution|user's answer)\b{_LIST}",
-    rf"\b{_FITS} (?:the|this|that) label (?:given|provided|supplied)\b",
-    r"\b(?:needs?|has|have|should|must|wants?|wanted|supposed)(?: to)? (?:match|support|justify|lead to|agree with|be consistent with|end up with|end at)"
-    r" (?:the|that|this|it\b)(?: \w+)?(?: (?:answer|label|annotation|conclusion))?",
-    # somebody told me
-    r"\b(?:(?:i|we) (?:was|were|am|are|have been|had been|got)|i['\u2019]m|i['\u2019]ve been|we['\u2019]re|we['\u2019]ve been)"
-    rf"(?: already)? (?:told|given|informed|provided|handed|shown){_OFFERED}(?= |[.,;])",
-    r"\b(?:user|prompt|question|system|instruction|data ?set|label|label file|task|someone)s? (?:has |have )?(?:already )?"
-    r"(?:provided|provides|gave|given|gives|told|tells|says|stated|states|supplied|specified|specifies|lists|revealed|reveals|indicates|indicated) "
-    r"(?:me |us )?(?:that )?(?:the )?(?:correct |final |true |right )?(?:answer|box|bounding|coordinates|it is|it's|count is|label is)",
-    rf"\b(?:the|this|its) (?:{_GIVEN} |image |picture |true )?(?:label|tag|caption|reference|key) {_SAYS}\b",
-    r"\b(?:image|picture|photo|scene|sample|example|tile|it|this) (?:is|was|has been|had been)(?: already| originally| previously)? "
-    r"(?:labell?ed|tagged|captioned)\b",
-    r"\b(?:answer|label|count|number|class|object|box|image|scene|location) (?:is|was|are|were) (?:said|supposed|known|stated|reported) to be\b",
-    r"\banswer (?:already |clearly )?(?:says|states|mentions|tells|gives)\b",
-    r"\bas the (?:caption|label|annotation|answer|reference|data ?set|hint) (?!is\b|should\b|must\b|will\b)\w+s\b",
-    r"\bas (?:we|i) (?:already )?know\b|\bit (?:is|was) (?:already )?known (?:that|to be)\b|\baccording to (?:the|its|this) label\b",
-    r"\banswer\b[^.;,]{0,25} (?:has been|was|is|were)(?: already)? (?:provided|supplied)\b",
-    r"\b(?:already )?know(?:s|n|ing)?(?: already)? (?:that )?(?:the|what the) (?:correct |right |final |true )?(?:answer|label)\b"
-    r"(?! (?:should|must|will|has to|needs to|can|is one|to be)\b)",
-    r"\b(?:explain|justify|show|argue|demonstrate) (?:why|how) the (?:correct |right |given )?(?:answer|label|count) (?:is|must be|should be)\b",
-    r"\b(?:has|have|was|is) already (?:been )?(?:established|determined|decided|settled|fixed|given|confirmed) (?:that|to be|as)\b",
-    r"\b(?:coordinates|boxe?s?)\s?[\[(][^\])]{0,60}[\])]+ (?:is|are|was|were) (?:already )?(?:given|provided|supplied)\b",
-    # given that the answer is ...
-    r"\b(?:since|given|knowing|because|considering)(?: that)? the (?:correct |right |true |final |target )?(?:answer|label|caption|solution) "
-    r"(?:is|was|has|must be|should be|says)\b",
-    r"\b(?:the|a) target (?:label|class|answer) (?:is|was|here)\b",
-    # what one was told to do about it
-    r"\bwithout (?:referencing|mentioning|revealing|citing) the answer\b|\b(?:system|user) (?:message|prompt)\b",
-    r"\b(?:instructed|supposed|asked|told) (?:not )?to (?:justify|reference|mention|reveal|explain|pretend)\b",
-    r"\bthe given (?:class|category) (?:is|was|says)\b|\bgiven class is\b|\banswer (?:field|column|entry|sheet)\b",
-    r"\b(?:question|task|prompt|image|picture|row|sample)['\u2019]s (?:given |correct |true |official )?(?:answer|solution|annotation)\b"
-    r"(?! (?:is|would|should|must|could|can)\b)|\bas (?:specified|stated|given|provided) above\b",
-    r"\banswer in mind\b|\b(?:data ?set|file)(?:['\u2019]s)? (?:label|answer)\b|\b(?:assistant|user|model)['\u2019]s answer\b",
-    r"\bgiven the (?:correct|true|right|final) answer\b|\bmy reasoning (?:must|should|has to|needs to)\b|\bpretend\w*\b",
-    r"\b(?:i|we) (?:must|need to|have to|should|am to|are to) (?:justify|rationali[sz]e)\b",
-    r"\b(?:user|prompt|question|task)s? (?:has |have )?(?:already )?(?:indicated|stated|said|told me|confirmed|revealed) (?:that )?(?:it|this|the answer)\b",
-    r"\bit(?:['\u2019]s| is| was) (?:already )?(?:stated|given|said|specified|indicated) (?:that|to be)\b",
-    r"\bto (?:justify|support|reach|arrive at) the (?:given|provided|correct|expected|known) answer\b",
+_SOURCE = (
+    r"(?:solutions?|key|answer key|record|records|reference|annotation|annotations|label|labels|ground truth|log|registry|"
+    r"title|caption|tag|tags|metadata|file(?: ?name)?|folder|spreadsheet|data ?set|index|database|protocol|catalogue|catalog|annotation team|labell?ers?|"
+    r"briefing|brief|hint|clue|teacher|examiner|supervisor|author|curator|expert)"
 )
-_LEAK = re.compile("|".join(_SIGNS), re.I)
-# One of these is in every sign. Most sentences hold none, and looking for the signs themselves is slow.
-_TRACES = (
-    "answer|caption|annotat|label|truth|gt|meta|told|inform|given|provided|suppl|specif|handed|shown|know|hint|note |"
-    "file|backward|reverse|gold|referen|solution|response|prompt|message|pretend|justif|already|rational|tell|stated|"
-    "dataset|data set|supposed|target|expected|reasoning|support|match|agree|consistent|lead to|end up|end at|"
-    "indicated|revealed|confirmed|lists|gave|gives|said|listed|intended|original|assigned|desired|prescribed|reported|"
-    "tagged"
-).split("|")
+_ADJ = r"(?:official|correct|true|right|given|provided|supplied|expected|desired|accompanying|attached|solution|answer|image|picture|tile|file|hidden|data set['\u2019]s)"
+_WHAT = r"(?:answer|class|category|option|label|solution|result|output|response|choice|verdict)"
+_TELLS = (
+    r"(?:says?|said|reads?|states?|stated|indicates?|mentions?|tells?|told|gives?|gave|claims?|lists?|listed|names?|named|calls?|called|puts? it|puts|"
+    r"has it|identif(?:y|ies|ied)|marks?|marked|speaks? of|spoke of|contains?|confirms?|confirmed|demands?|demanded|wants?|wanted|insists?|asserts?|"
+    r"makes? it clear|declares?|declared|reports?|reported|reveals?|revealed|discloses?|chose|picked|assigned|assigns?|specif(?:y|ies|ied)|that comes)"
+)
+
+_SIGNS = (
+    (
+        (
+            "answer|caption|annotat|label|truth|gt|meta|told|inform|given|provided|suppl|specif|handed|shown|know|hint|"
+            "note |file|backward|reverse|gold|referen|solution|response|prompt|message|pretend|justif|already|rational|"
+            "tell|stated|dataset|data set|supposed|target|expected|reasoning|support|match|agree|consistent|lead to|"
+            "end up|end at|indicated|revealed|confirmed|lists|gave|gives|said|listed|intended|original|assigned|desired|"
+            "prescribed|reported|tagged"
+        ),
+        (
+            # the given answer, the box that was provided, the label supplied
+            rf"\b(?:the|this|that|my|your|its|an?) (?:\w+ )?{_GIVEN} (?:correct |final |true )?{_ANSWER}\b{_LIST}",
+            r"\b(?:answer|caption|annotation|response|solution|(?:bounding )?box(?:es)?|coordinates|count|label|ground[- ]truth|result)\b"
+            r"(?: that)?(?: (?:is|are|was|were|has been|have been|i (?:was|am|have been)|we (?:were|are)))?(?: already| just| been)*"
+            r" (?:provided|supplied|specified|handed|told|known beforehand|known in advance)\b(?! (?:by|from) (?:the )?(?:shape|size|texture))",
+            r"\b(?:answer|caption|annotation|response|solution|(?:bounding )?box|coordinates|count|label|ground[- ]truth|result)\b(?: \w+){0,2}"
+            r" (?:is|are|was|were|has been|have been|already|as)(?: already| just| been)? (?:given|known|told|stated)\b",
+            r"\b(?:the|an?) (?:box|answer|label|solution|count|coordinates) (?:that )?(?:i|we) (?:was|were|am|are|have been|had been) (?:given|handed|told|shown)\b",
+            # as given, as provided in the metadata
+            r"\bas (?:already )?(?:given|provided|supplied|labell?ed|annotated|told|specified)(?=\s*[,.;:])",
+            r"\bas (?:already )?(?:given|provided|stated|specified|indicated|mentioned|told|listed|noted|labell?ed) (?:in|by|to me)\b ?"
+            r"(?:the )?(?:\w+ )?(?:answer|metadata|annotation|caption|prompt|label|reference|ground|data ?set|user's answer|hint|note)",
+            # words that only somebody who was told uses
+            r"\bmeta-?data\b|\bground[- ]?truth\b|\bgt\b|\banswer key\b|\bquestion[- ](?:and[- ])?answer pair\b",
+            r"\bannotat(?:ion|ions|ed|or|ors)\b|\bfile ?names?\b|\bprivate note\b|\bgold(?:en)?[- ](?:label|answer|standard)\b",
+            r"\b(?:the|your|this|that|given|provided) hint\b(?! of)|\bthe note (?:says|gives|states|mentions)\b",
+            r"\b(?:work(?:ing)?|reason(?:ing)?) backwards?\b|\breverse[- ]engineer\w*",
+            # it agrees with the answer
+            rf"\b{_FITS} (?:the|this|that) (?:{_GIVEN} )?(?:answer|caption|annotation|ground|reference|solution|user's answer)\b{_LIST}",
+            rf"\b{_FITS} (?:the|this|that) label (?:given|provided|supplied)\b",
+            r"\b(?:needs?|has|have|should|must|wants?|wanted|supposed)(?: to)? (?:match|support|justify|lead to|agree with|be consistent with|end up with|end at)"
+            r" (?:the|that|this|it\b)(?: \w+)?(?: (?:answer|label|annotation|conclusion))?",
+            # somebody told me
+            r"\b(?:(?:i|we) (?:was|were|am|are|have been|had been|got)|i['\u2019]m|i['\u2019]ve been|we['\u2019]re|we['\u2019]ve been)"
+            rf"(?: already)? (?:told|given|informed|provided|handed|shown){_OFFERED}(?= |[.,;])",
+            r"\b(?:user|prompt|question|system|instruction|data ?set|label|label file|task|someone)s? (?:has |have )?(?:already )?"
+            r"(?:provided|provides|gave|given|gives|told|tells|says|stated|states|supplied|specified|specifies|lists|revealed|reveals|indicates|indicated) "
+            r"(?:me |us )?(?:that )?(?:the )?(?:correct |final |true |right )?(?:answer|box|bounding|coordinates|it is|it's|count is|label is)",
+            rf"\b(?:the|this|its) (?:{_GIVEN} |image |picture |true )?(?:label|tag|caption|reference|key) {_SAYS}\b",
+            r"\b(?:image|picture|photo|scene|sample|example|tile|it|this) (?:is|was|has been|had been)(?: already| originally| previously)? "
+            r"(?:labell?ed|tagged|captioned)\b",
+            r"\b(?:answer|label|count|number|class|object|box|image|scene|location) (?:is|was|are|were) (?:said|supposed|known|stated|reported) to be\b",
+            r"\banswer (?:already |clearly )?(?:says|states|mentions|tells|gives)\b",
+            r"\bas the (?:caption|label|annotation|answer|reference|data ?set|hint) (?!is\b|should\b|must\b|will\b)\w+s\b",
+            r"\bas (?:we|i) (?:already )?know\b|\bit (?:is|was) (?:already )?known (?:that|to be)\b|\baccording to (?:the|its|this) label\b",
+            r"\banswer\b[^.;,]{0,25} (?:has been|was|is|were)(?: already)? (?:provided|supplied)\b",
+            r"\b(?:already )?know(?:s|n|ing)?(?: already)? (?:that )?(?:the|what the) (?:correct |right |final |true )?(?:answer|label)\b"
+            r"(?! (?:should|must|will|has to|needs to|can|is one|to be)\b)",
+            r"\b(?:explain|justify|show|argue|demonstrate) (?:why|how) the (?:correct |right |given )?(?:answer|label|count) (?:is|must be|should be)\b",
+            r"\b(?:has|have|was|is) already (?:been )?(?:established|determined|decided|settled|fixed|given|confirmed) (?:that|to be|as)\b",
+            r"\b(?:coordinates|boxe?s?)\s?[\[(][^\])]{0,60}[\])]+ (?:is|are|was|were) (?:already )?(?:given|provided|supplied)\b",
+            # given that the answer is ...
+            r"\b(?:since|given|knowing|because|considering)(?: that)? the (?:correct |right |true |final |target )?(?:answer|label|caption|solution) "
+            r"(?:is|was|has|must be|should be|says)\b",
+            r"\b(?:the|a) target (?:label|class|answer) (?:is|was|here)\b",
+            # what one was told to do about it
+            r"\bwithout (?:referencing|mentioning|revealing|citing) the answer\b|\b(?:system|user) (?:message|prompt)\b",
+            r"\b(?:instructed|supposed|asked|told) (?:not )?to (?:justify|reference|mention|reveal|explain|pretend)\b",
+            r"\bthe given (?:class|category) (?:is|was|says)\b|\bgiven class is\b|\banswer (?:field|column|entry|sheet)\b",
+            r"\b(?:question|task|prompt|image|picture|row|sample)['\u2019]s (?:given |correct |true |official )?(?:answer|solution|annotation)\b"
+            r"(?! (?:is|would|should|must|could|can)\b)|\bas (?:specified|stated|given|provided) above\b",
+            r"\banswer in mind\b|\b(?:data ?set|file)(?:['\u2019]s)? (?:label|answer)\b|\b(?:assistant|user|model)['\u2019]s answer\b",
+            r"\bgiven the (?:correct|true|right|final) answer\b|\bmy reasoning (?:must|should|has to|needs to)\b|\bpretend\w*\b",
+            r"\b(?:i|we) (?:must|need to|have to|should|am to|are to) (?:justify|rationali[sz]e)\b",
+            r"\b(?:user|prompt|question|task)s? (?:has |have )?(?:already )?(?:indicated|stated|said|told me|confirmed|revealed) (?:that )?(?:it|this|the answer)\b",
+            r"\bit(?:['\u2019]s| is| was) (?:already )?(?:stated|given|said|specified|indicated) (?:that|to be)\b",
+            r"\bto (?:justify|support|reach|arrive at) the (?:given|provided|correct|expected|known) answer\b",
+        ),
+    ),
+    (
+        (
+            "answer|solution|key|record|reference|annotation|label|truth|log|registry|title|caption|tag|metadata|file|"
+            "folder|spreadsheet|data|index|protocol|catalog|briefing|hint|clue|teacher|examiner|supervisor|author|curator|"
+            "expert|instruction|prompt|question|task|user|system|heading|description|entry| id | name|path"
+        ),
+        (
+            # a source that only somebody has who was told: it says so, or is looked up
+            rf"\b(?:the|my|our|its|your|this|that|a) (?:{_ADJ} )?{_SOURCE} (?:sheet |file |entry |field |here |team )?{_TELLS}\b",
+            rf"\b(?:according to|as per|per|consulting|checking|reading|looking at|look at|looked at|thanks to|opening|seeing|told by|knowing|from) "
+            rf"(?:the|my|our|its|this) (?:{_ADJ} )?(?:{_SOURCE}|answer|answers)\b{_LIST}",
+            rf"\b(?:in|by|with) (?:the|my|our|its|this) (?:{_ADJ} )?{_SOURCE}\b{_LIST}",
+            r"\b(?:instructions?|prompt|question|task|user|system) (?:says?|said|states?|stated|tells? me|told me|claims?|reveals?|insists?) (?:that )?(?:it|this|the "
+            r"(?:image|picture|scene|answer|class|correct|right|label|box|tile))\b(?! (?:should|must|has to|needs to|can|may)\b)",
+            rf"\b(?:image|picture|photo|tile|sample|scene|file|row|patch)(?:['\u2019]s)? (?:title|name|heading|tag|tags|description|record|entry|id|path) {_TELLS}\b",
+        ),
+    ),
+    (
+        (
+            "expected|desired|required|intended|official|prescribed|predetermined|preset|requested|agreed|reference|"
+            "registered|recorded|disclosed|revealed|announced|told|handed|communicated|passed|shared|leaked|entered|filed|"
+            "settled|fixed in|known|named|marked|designated|declared|given|listed|set as|reported|logged|stored"
+        ),
+        (
+            # what was expected of the answer
+            rf"\b(?:expected|desired|required|intended|official|prescribed|predetermined|preset|requested|agreed|reference|registered|recorded) "
+            rf"(?:{_WHAT}|output|outcome|count|number|location|place|position)s?\b",
+            rf"\b{_WHAT}s? (?:has|have|had|was|were|is|are)(?: been)?(?: already)? (?:disclosed|revealed|announced|told|handed|communicated|passed|shared|"
+            r"leaked|preset|predetermined|recorded|registered|entered|filed|settled|agreed|fixed in advance|known to (?:me|us))\b",
+            rf"\b(?:named|disclosed|revealed|announced|marked|recorded|registered|designated|declared|given|listed|set|reported|filed|logged|stored) (?:to me |to us )?"
+            rf"as (?:the )?(?:{_ADJ} )?(?:right |correct |true |final )?{_WHAT}\b",
+        ),
+    ),
+    (
+        (
+            "already|received|given|handed|sent|told|provided|shown|supplied|started with|start from|began with|know "
+        ),
+        (
+            # it is in hand already
+            rf"\b(?:i|we) (?:already|now already) (?:have|know|hold|possess|had|knew) (?:the |its |what the |that the )?(?:{_ADJ} )?(?:{_WHAT}|coordinates|box|count|number|location)\b",
+            rf"\b(?:{_WHAT}|coordinates|boxe?s?|numbers?|counts?|locations?|values?)s? (?:which |that )?(?:i|we) (?:have |had |was |were |am |are |have been )?(?:already )?"
+            r"(?:received|given|handed|sent|told|provided|shown|supplied with|started with|start from|began with)\b",
+            rf"\b(?:i|we) know (?:that )?(?:it |this )?(?:from|because|thanks to|through|by) (?:the |my |its |our )?(?:{_ADJ} )?(?:{_SOURCE}|data|list|person|user|who)\b",
+        ),
+    ),
+    (
+        (
+            "explain|justif|defend|motivat|rationali|substantiat|argue|prove|describe|end up|arrive|come out|land |"
+            "back up|account for|is to show|to show why|reasons|evidence|support"
+        ),
+        (
+            # what there is left to do about it
+            r"\b(?:to be|it remains to be|has to be|needs to be) (?:explained|justified|defended|motivated|rationali[sz]ed|substantiated)\b",
+            r"\b(?:asked|told|instructed|supposed|required|expected|meant|wanted|ordered|here|task is|job is|role is|goal is|duty is|have|need|want|only|left is|remains|must)"
+            r"(?: here)? (?:to |is to )(?:defend|justify|explain|motivate|substantiate|rationali[sz]e|argue for|back up|end up (?:at|with)|account for) "
+            r"(?:the |this |that |why |how |it\b|its )(?!image|picture|scene|question|layout|difference|shadow|shape)",
+            r"\ball (?:that is |that's |that remains |there is |i have |we have )?(?:left|to do|remaining)?(?: to do)?,? ?is to (?:show|explain|justify|prove|describe|argue|find reasons)\b",
+            r"\b(?:only|just|merely) (?:have|need|has|had) to (?:describe|explain|justify|show why|find (?:reasons|evidence|support))\b",
+            r"\bto (?:end up|arrive|come out|land) (?:at|with|on) (?:the|this|that) (?:desired|required|expected|given|wanted|right|correct) \w+\b",
+            r"\b(?:defend|justify|support|motivate|rationali[sz]e) (?:the|this|that) (?:choice|pick|selection|label|class|decision|verdict|answer)\b",
+        ),
+    ),
+    (
+        (
+            "they |you |person|people|whoever|someone|somebody|those |expert|annotator|team|filed|archived|indexed|"
+            "catalog|registered|entered|sorted|stored|recorded|classed|booked|beforehand|advance|up front|before i|"
+            "knowing|correct|right|true|expected|given|desired|target|official"
+        ),
+        (
+            # somebody else's word for it
+            r"\bthey (?:say|said|told|claim|call|called|want|wanted)\b|\byou (?:said|mentioned|told|stated|wrote|indicated|gave|called|already)\b"
+            r"|\b(?:person|people|whoever|someone|somebody|those|expert|annotator|team)s? (?:who|that) (?:labell?ed|annotated|tagged|captioned|wrote|chose|made|marked)\b",
+            r"\b(?:image|picture|photo|scene|sample|example|tile|it|this|row) (?:is|was|has been|had been)(?: already| originally)? "
+            r"(?:filed|archived|indexed|catalogu?ed|registered|entered|sorted|stored|recorded|classed|booked) (?:under|as|with|in)\b",
+            r"\b(?:stated|told|known|given|said|fixed|announced|decided|settled|agreed|informed)\b[^.;,]{0,20} (?:beforehand|in advance|up front|before i (?:looked|started|began))\b",
+            r"^knowing (?:that )?(?:it|this|the (?:image|picture|scene|answer|class))\b",
+            r"\bif the (?:label|answer|annotation|reference|solution|caption|tag) is (?:right|correct|true|to be (?:believed|trusted))\b",
+            rf"\b(?:since|because|given that|knowing|considering)\b[^.;,]{{1,60}}\b(?:is|was) (?:marked |listed |known )?(?:as )?(?:the |our )?"
+            rf"(?:correct|right|true|expected|given|desired|target|official) (?:{_WHAT}|one)\b",
+        ),
+    ),
+    (
+        (
+            "plausible|convincing|believable|suitable|credible|chain of thought|reasoning|explanation|argument|story|"
+            "stories|rationale|fixed|locked|predefined|set |solution|arrive at|reach|end up|come out|land on|get to|"
+            "revers"
+        ),
+        (
+            # what is written for its end
+            r"\b(?:plausible|convincing|believable|suitable|credible) (?:chain of thought|reasoning|explanation|justification|argument|story|steps)\b",
+            r"\b(?:chain of thought|reasoning|explanation|argument|story)s? (?:that|which) (?:leads?|ends?|arrives?|points?|gets?) (?:to|at|in|with)\b",
+            r"\bthe (?:reasoning|explanation|chain of thought|rationale) (?:should|must|has to|needs to|is to|ought to)\b",
+            rf"\b{_WHAT}s? (?:is|was|are|were) (?:fixed|locked|predefined|set) (?:as|to|at|on|in advance)\b|\bthe solution (?:is|was|here)\b",
+            r"\b(?:i|we) (?:have|need|ought|am supposed|are supposed|am meant|are meant|am expected|are expected|must)(?: to)? "
+            r"(?:arrive at|reach|end up (?:at|with)|come out (?:at|with)|land on|get to)\b",
+            r"\brevers(?:e|ing) the (?:process|order|logic|reasoning|question|steps)\b",
+        ),
+    ),
+)
+"""Signs of having been told, in groups, each after words of which one is in every sign of the group: most sentences
+hold none of these, and looking for the signs themselves is slow."""
+_GROUPS = tuple((words.split("|"), re.compile("|".join(signs), re.I)) for words, signs in _SIGNS)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def told(reasoning: str) -> str:
     """The words with which `reasoning` shows that its writer had been told the answer; "" for none."""
-    if not _traced(reasoning):
-        return ""
-    for sentence in _SENTENCE.split(reasoning):
-        if _traced(sentence) and (found := _LEAK.search(sentence)):
-            return " ".join(found[0].split())
+    groups = _held(_GROUPS, reasoning)
+    for sentence in _SENTENCE.split(reasoning) if groups else ():
+        for _, signs in _held(groups, sentence):
+            if found := signs.search(sentence):
+                return " ".join(found[0].split())
     return ""
 
 
-def _traced(text: str) -> bool:
-    text = text.lower()
-    return any(trace in text for trace in _TRACES)
+def _held(groups: Iterable[Group], text: str) -> list[Group]:
+    """The groups of which `text` holds a word."""
+    text, held = text.lower(), []
+    for group in groups:
+        for word in group[0]:
+            if word in text:
+                held.append(group)
+                break
+    return held

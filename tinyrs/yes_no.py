@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tinyrs.conclusions import CONCEDES
 from tinyrs.metrics import number_of
-from tinyrs.tally import NUMBER, stem_of
+from tinyrs.tally import NUMBER, counted, stem_of
 
 _SAID = re.compile(
     r"\b(?:answer|conclusion|verdict|response|reply)\b[^.;]{0,30}?\b(yes|no)\b(?! \w+ (?:is|are)\b)"
@@ -19,7 +19,7 @@ _SAID = re.compile(
     re.I,
 )
 _COMPARED = (
-    re.compile(r"\bthere (more|less|fewer) (.+?) than (.+?)(?: in (?:the|this) \w+)?\s?\??$", re.I),
+    re.compile(r"\bthere (more|less|fewer) (.+?) than (.+?)(?: (?:in|on|at|near|along|around) (?:the|this) .{1,40})?\s?\??$", re.I),
     re.compile(
         r"\bnumber of (?P<left>.+?) (?P<word>more|less|fewer|greater|larger|higher|bigger|smaller|lower) than (?:that of |the number of )?"
         r"(?P<right>.+?)(?: in (?:the|this) \w+)?\s?\??$",
@@ -50,7 +50,53 @@ def yes_or_no(question: str, steps: Sequence[str]) -> bool | None:
             return False
         order = _order(steps, equated[1], equated[2])
         return None if order is None else order == 0
+    if (more := _MORE_THAN.search(question)) and (least := number_of(more[1])) is not None:
+        said = counted(steps, more[2])
+        if said and all(low > least for low, _ in said):
+            return True
+        return False if said and all(high <= least for _, high in said) else None
+    if (such := _IS_SUCH.match(question.strip())) and (kind := next((k for k in _KINDS if such[2].lower() in k), None)):
+        return _such(steps, such[1], such[2].lower(), kind)
     return _presence(question, steps)
+
+
+# --- is it so many, is it of that kind --------------------------------------------------------------------
+
+_MORE_THAN = re.compile(rf"\bmore than ({NUMBER}) ([a-z -]{{1,60}}?)(?: (?:in|on|at|near|visible|present)\b.*)?\s?\??$", re.I)
+_IS_SUCH = re.compile(r"^(?:is|are) the (.{1,60}?) ([a-z]+)\s?\??$", re.I)
+_KINDS = tuple(
+    frozenset(words.split())
+    for words in (
+        "round circular rectangular rectangle square triangular straight oval circle",
+        "red green blue white black gray grey brown yellow orange",
+        "empty full crowded vacant deserted",
+        "paved unpaved",
+        "calm rough",
+        "dry wet flooded",
+        "straight curved winding",
+        "open closed",
+        "horizontal vertical diagonal",
+    )
+)
+_ALIKE = (frozenset(("round", "circular", "circle")), frozenset(("gray", "grey")), frozenset(("rectangular", "rectangle")),
+          frozenset(("empty", "vacant", "deserted")), frozenset(("full", "crowded")), frozenset(("curved", "winding")))  # fmt: skip
+
+
+def _such(steps: Sequence[str], thing: str, word: str, kind: frozenset[str]) -> bool | None:
+    """ "Is the pool round?", of sentences that say what "it" or the pool is."""
+    same = next((words for words in _ALIKE if word in words), frozenset((word,)))
+    pattern = re.compile(
+        rf"\b(?:it|they|this|(?:its|the) (?:\w+ )?shape|(?:\w+ ){{0,2}}{re.escape(stem_of(thing))}\w*)(?:['\u2019]s| is| are| looks| appears| seems)"
+        rf"((?: \w+){{0,2}}?) (?:an? )?({'|'.join(sorted(kind))})\b",
+        re.I,
+    )
+    for step in reversed(steps[-3:]):
+        if _MAYBE.search(step) or not (found := pattern.findall(step)):
+            continue
+        before, said = found[-1]
+        denied, matches = bool(_DENIES.search(before)), said.lower() in same
+        return not denied if matches else None if denied else False
+    return None
 
 
 # --- is something there -----------------------------------------------------------------------------------
