@@ -155,8 +155,9 @@ def _visitors(found: Mapping) -> Iterator[str]:
 
 
 def _pictures(found: Mapping) -> Iterator[str]:
+    when = "| never |  " if found["full_after"] is None else f"| {found['full_after']} | {found['mib_when_full']:.0f} "
     yield (
-        f"| {found['model']} | {found['pictures']} | {found['mib_after_a_tenth']:.0f} | {found['mib']:.0f} "
+        f"| {found['model']} {when}| {found['pictures']} | {found['mib']:.0f} "
         f"| {found['kept_mib']:.0f} of {found['limit_mib']:.0f} | {found['kept']} |"
     )
 
@@ -203,7 +204,9 @@ HEADS = {
     "visitors": _head(
         "model, visitors", "", "first words, s", "longest", "done, s", "longest", "processor, s", "same answers"
     ),
-    "pictures": _head("model", "pictures", "MiB after a tenth", "MiB at the end", "MiB kept of pictures", "of how many"),
+    "pictures": _head(
+        "model", "share full after", "MiB then", "pictures", "MiB at the end", "MiB kept of pictures", "of how many"
+    ),
     "two_against_seven": _head("", "2B", "7B", "2B / 7B"),
 }
 NOTES = {

@@ -2,8 +2,8 @@
 
     python -m bench.pictures [--pictures 1000] [--model pocket] [--json]
 
-As many different pictures, one word about each. What the process holds is read after a tenth of them, when what is kept
-of pictures has filled its share, and at the end.
+As many different pictures, one word about each. What the process holds is read when what is kept of pictures is full,
+so that the next one takes the place of the oldest, and at the end: between the two nothing should grow.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from bench.memory import held
 
 
 def measure(model: str, count: int) -> dict:
-    """MiB held after a tenth of the pictures and at the end, MiB kept of pictures, and their limit."""
+    """MiB held when the share for pictures was full (after how many) and at the end; MiB kept of them, and that share."""
     import numpy as np
     from PIL import Image
 
     from tinyrs.engine import Options, open_engine
 
-    engine, chance, early = open_engine(model), np.random.default_rng(0), 0.0
+    engine, chance = open_engine(model), np.random.default_rng(0)
+    kept, full, then = engine.prefixes, None, None
     for number in range(count):
         pixels = chance.integers(0, 256, (140 + 14 * (number % 11), 224, 3), dtype=np.uint8)
         for _ in engine.stream(Image.fromarray(pixels), QUESTIONS[0], Options(max_new_tokens=1)):
             pass
-        if number + 1 == max(1, count // 10):
-            early = held()
-    kept = engine.prefixes
+        if full is None and len(kept) <= number:
+            full, then = number + 1, held()
     return {
         "model": model,
         "pictures": count,
-        "mib_after_a_tenth": early,
+        "full_after": full,
+        "mib_when_full": then,
         "mib": held(),
         "kept": len(kept),
         "kept_mib": kept.bytes / 2**20,
@@ -57,10 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.json:
         print(json.dumps(found))
         return 0
+    when = "never full" if found["full_after"] is None else (
+        f"{found['mib_when_full']:.0f} MiB after {found['full_after']} pictures, when its share was full"
+    )
     print(
-        f"{found['model']}: {found['mib_after_a_tenth']:.0f} MiB after {max(1, args.pictures // 10)} pictures, "
-        f"{found['mib']:.0f} MiB after {found['pictures']}; of {found['kept']} of them {found['kept_mib']:.0f} MiB is "
-        f"kept, at most {found['limit_mib']:.0f}"
+        f"{found['model']}: {when}; {found['mib']:.0f} MiB after {found['pictures']}; of {found['kept']} of them "
+        f"{found['kept_mib']:.0f} MiB is kept, at most {found['limit_mib']:.0f}"
     )
     return 0
 
