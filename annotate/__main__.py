@@ -9,6 +9,7 @@
     python -m annotate check exports/first/cot_sft.json
     python -m annotate replay --model runs/next
     python -m annotate lineage --caption 7 --checkpoint runs/next
+    python -m annotate delete 3q8fJwzGq0V0b7uRrYxM2A
     python -m annotate backup monday.tar
     python -m annotate restore monday.tar
     python -m annotate user add ada --role reviewer
@@ -186,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
         help="what this checkpoint learnt from; with --caption, whether it learnt from that one; as often as needed",
     )
     add.add_argument("--json", action="store_true", help="as JSON objects, one a line")
+    add = command("delete", _delete, "take a kept comparison back for good, with its flags, votes and picture")
+    add.add_argument("ids", nargs="+", metavar="ID", help="of the comparison, or the link to it (...?record=ID)")
     add = command("backup", _backup, "save database and pictures, also while the app runs")
     add.add_argument(
         "out", metavar="OUT", help="a .tar file, or what TINYRS_BACKUP may name: a folder, or hf://user/name"
@@ -470,6 +473,18 @@ def _lineage(args: argparse.Namespace) -> int:
             found = [lineage.of_checkpoint(store, folder) for folder in args.checkpoint]
     for each in found:
         print(json.dumps(each) if args.json else "\n".join(map(_plain, lineage.told(each).splitlines())))
+    return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    """Each by itself: what was deleted before one that is not there stays deleted, and is said."""
+    from annotate.store import Store
+
+    with Store(args.db, create=False) as store:
+        for run in args.ids:
+            gone = store.delete_run(run.rpartition("record=")[2].partition("&")[0])
+            said = ", ".join(f"{gone[name]} {name[:-1]}{'s' * (gone[name] != 1)}" for name in ("flags", "votes"))
+            print(_plain(f"{run}: deleted, with {said}. Its words are gone, and its picture where nothing else needs it."))
     return 0
 
 

@@ -326,6 +326,20 @@ class Store(Connection):
         self._clear_pictures()
         return found
 
+    def delete_run(self, run: str) -> dict[str, int]:
+        """Take back one run with all that was said about it, whoever stored it: what an operator may do. What went, as
+        in `held`; what becomes of the rows, as in `delete_held`. Raises NotFound.
+        """
+        with self.write() as db:
+            exists(db, "standing_runs", "id", run, "run")
+            said = {
+                table: db.conn.execute(f"SELECT count(*) FROM standing_{table} WHERE run = ?", [run]).fetchone()[0]
+                for table in ("flags", "votes")
+            }
+            insert(db, "deletions", {"run": run, "created_at": self.now()})
+        self._clear_pictures()
+        return {"runs": 1, **said}
+
     def _clear_pictures(self) -> None:
         """Remove the files that nothing needs any more; those of an earlier deletion that was cut off, too."""
         with self.write() as db:

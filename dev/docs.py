@@ -35,6 +35,7 @@ COMMANDS = (
     "annotate check",
     "annotate replay",
     "annotate stats",
+    "annotate delete",
     "annotate backup",
     "annotate restore",
     "training.splits",

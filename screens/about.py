@@ -90,7 +90,7 @@ def about_tab(page: Page, tab: gr.Tab, compared: Compare) -> None:
     quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     mine = [said, delete, sure]
     tab.select(told(said, arrive), compared.key, [text, *mine], api_name="about", **quick)
-    delete.click(told(said, ask), compared.key, mine, api_name="delete", **quick).then(
+    delete.click(told(said, ask), compared.key, mine, api_name="delete_ask", **quick).then(
         None, js=FOCUS, api_name="delete_focus", api_visibility="private"
     )
     no.click(told(said, look), compared.key, mine, api_name="delete_no", **quick)
@@ -142,7 +142,7 @@ def about(page: Page) -> str:
         "<li>Only a flag, a vote, or “Keep and share link” stores a comparison: the picture, the question, both answers, "
         "and a name for you that is made of your network address and cannot be turned back into it, or your login.</li>"
         "<li>Whoever has the link to a kept comparison can see it. No analytics, no other host, no history of runs.</li>"
-        "<li>You can delete it below, from the browser or with the login that stored it: the words and the picture go, also "
+        "<li>You can delete it below, from the browser or with the login that stored it (a program does it by its receipt): the words and the picture go, also "
         "from the queue and from every later export; that something was there, and the picture’s checksum, stay. A text that "
         "was exported before, or lies in a backup, is not reached.</li></ul></div>"
     )

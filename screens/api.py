@@ -1,4 +1,4 @@
-"""What programs may call by name: ask, compare, flag, next_item, submit, stats, export. docs/api.md shows how.
+"""What programs may call by name: ask, compare, flag, delete, next_item, submit, stats, export. docs/api.md shows how.
 
 Plain values go in and one JSON object comes out. An endpoint asks for the same rights as the page does and runs the
 same code below; every other event of the page is private. A mistake of the caller's is an error with one sentence.
@@ -18,7 +18,7 @@ import gradio as gr
 from annotate import queue
 from annotate.export import export as write_export
 from annotate.rules import Conflict
-from screens.page import Page, look_at, sentence
+from screens.page import Page, look_at, new_key, sentence
 from tinyrs import render
 from tinyrs.compare import compare as run
 from tinyrs.engine import Options
@@ -27,7 +27,7 @@ from tinyrs.image import open_picture
 from tinyrs.shown import Shown
 from tinyrs.suggestions import question as read_question
 
-NAMES = ("ask", "compare", "flag", "next_item", "submit", "stats", "export")
+NAMES = ("ask", "compare", "flag", "delete", "next_item", "submit", "stats", "export")
 """All endpoints that are offered. A test holds that there are no others."""
 
 READING = ("ask", "stats")
@@ -56,8 +56,9 @@ def endpoints(page: Page) -> None:
         return {"picture": result["picture"], "question": result["question"], **_side(result["answers"]["A"])}
 
     def compare(
-        picture: str, question: str, model_a: str, model_b: str, task: str, keep: bool, request: gr.Request
-    ):
+        picture: str, question: str, model_a: str, model_b: str, task: str, keep: bool, receipt: str,
+        request: gr.Request,
+    ):  # fmt: skip
         """Ask two models the same about a picture.
 
         Args:
@@ -67,18 +68,23 @@ def endpoints(page: Page) -> None:
             model_b: the second model; empty for the page's own
             task: as for ask
             keep: whether the comparison and its picture are stored, so that they can be flagged
+            receipt: one that you were given before, so that one is enough to delete all; empty for a new one
         Returns:
-            picture, question, answers of A and B, iou of their first boxes, and record: its id if it was kept
+            picture, question, answers of A and B, iou of their first boxes, record: its id if it was kept, and receipt:
+            what delete takes it back by, "" where nothing was kept or a login stands for it
         """
+        receipt, holder = _receipt(page, request, receipt) if keep else ("", "")
         names = {"A": model_a or page.pair[0], "B": model_b or page.pair[1]}
         shown = _answered(page, picture, question, names, task)
         if keep:
-            shown = page.keep(shown, page.visitor(request))
+            shown = page.keep(shown, page.visitor(request), holder)
         result = shown.as_json()
         sides = {side: _side(answer) for side, answer in result["answers"].items()}
-        return {**result, "answers": sides, "record": shown.run}
+        return {**result, "answers": sides, "record": shown.run, "receipt": receipt}
 
-    def flag(record: str, side: str, reasons: list[str], request: gr.Request, note: str = "") -> dict:
+    def flag(
+        record: str, side: str, reasons: list[str], request: gr.Request, note: str = "", receipt: str = ""
+    ) -> dict:
         """Say what is wrong with an answer of a kept comparison.
 
         Args:
@@ -86,9 +92,26 @@ def endpoints(page: Page) -> None:
             side: A or B
             reasons: one or more of the reasons on the page, such as "wrong box"
             note: anything else
+            receipt: one that you were given before, such as that of compare; empty for a new one
+        Returns:
+            flag: its number, and receipt: as for compare
         """
-        author = page.visitor(request)
-        return {"flag": store.add_flag(record, side, reasons, render.plain(note or ""), author=author)}
+        author, (receipt, holder) = page.visitor(request), _receipt(page, request, receipt)
+        number = store.add_flag(record, side, reasons, render.plain(note or ""), author=author, holder=holder)
+        return {"flag": number, "receipt": receipt}
+
+    def delete(request: gr.Request, receipt: str = "") -> dict:
+        """Take back for good what was stored under a receipt, or by your login: comparisons, flags and votes, with their
+        words and pictures.
+
+        Args:
+            receipt: what compare or flag gave; empty where you are logged in
+        Returns:
+            deleted: how many runs, flags and votes
+        """
+        if not receipt and not people.login(request):
+            raise gr.Error("A receipt is missing: compare and flag give one.", print_exception=False)
+        return {"deleted": store.delete_held(_receipt(page, request, receipt)[1])}
 
     def next_item(request: gr.Request, name: str = "") -> dict:
         """The caption that waits for you to correct it, leased to you for a while; {"item": null} where none waits.
@@ -149,12 +172,13 @@ def endpoints(page: Page) -> None:
     # A picture comes through Gradio's own component: it takes uploads only, never a path of this machine.
     text, tick = {"value": "", "visible": False}, gr.Checkbox(False, visible=False, label="keep")
     picture = gr.File(visible=False, type="filepath", label="picture")
+    receipt = gr.Textbox(label="receipt", **text)
     fields = [gr.Textbox(label=label, **text) for label in ("question", "model", "task")]
     more = [gr.Textbox(label=label, **text) for label in ("question", "model_a", "model_b", "task")]
-    for handler, inputs in ((ask, [picture, *fields]), (compare, [picture, *more, tick])):
+    for handler, inputs in ((ask, [picture, *fields]), (compare, [picture, *more, tick, receipt])):
         button = gr.Button(visible=False)
         button.click(_told(handler), inputs, gr.JSON(visible=False), api_name=handler.__name__, **models)
-    for handler in (flag, next_item, submit, stats, export):
+    for handler in (flag, delete, next_item, submit, stats, export):
         gr.api(_told(handler), api_name=handler.__name__, concurrency_limit=4, concurrency_id="api")
 
 
@@ -181,6 +205,18 @@ def _told(handler: Callable) -> Callable:
             raise gr.Error(sentence(error), print_exception=False) from None
 
     return safe
+
+
+def _receipt(page: Page, request: gr.Request, given: str | None) -> tuple[str, str]:
+    """The receipt under which a caller's things are stored, and whom it stands for in the store: the one that was given,
+    or a new one. Of somebody who is logged in ("", the login)."""
+    if page.people.login(request):
+        return "", page.holder(request, None)
+    receipt = given or new_key()
+    holder = page.holder(request, receipt)
+    if not holder:
+        raise gr.Error("That is no receipt: compare and flag give one.", print_exception=False)
+    return receipt, holder
 
 
 def _answered(page: Page, path: str | None, text: str, names: dict[str, str], task: str) -> Shown:

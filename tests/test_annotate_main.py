@@ -61,8 +61,23 @@ def test_help_is_answered_without_anything_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    for command in ("export", "stats", "import", "check", "backup", "restore"):
+    for command in ("export", "stats", "import", "check", "delete", "backup", "restore"):
         assert f"    {command}" in done.stdout
+
+
+def test_an_operator_deletes_comparisons_by_id_or_link_and_hears_what_is_not_there(data, said):
+    with Store(data) as store:
+        (flagged,) = store.runs()
+        other = add_run(store)
+    assert said("delete", "--db", data, f"http://host:7860/?record={flagged}&x=1", "nope", other) == (
+        2,
+        f"http://host:7860/?record={flagged}&x=1: deleted, with 1 flag, 0 votes. Its words are gone, and its picture "
+        "where nothing else needs it.\n",
+        "There is no such run.\n",
+    )
+    with Store(data) as store:
+        assert store.runs() == [other], "what comes after a mistake is not deleted"
+    assert said("delete", "--db", data.with_name("none.db"), other)[0] == 2
 
 
 def test_no_command_needs_torch_or_gradio(data, tmp_path):

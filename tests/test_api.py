@@ -118,6 +118,39 @@ def test_who_saves_second_gets_the_others_text(tmp_path):
     assert demo.page.store.stats()["corrections"] == 1
 
 
+def test_a_receipt_takes_back_what_was_stored_under_it_and_nothing_else(tmp_path):
+    demo = ready()
+    store = demo.page.store
+    with served(demo) as url:
+        one, kept = client(url), []
+        for receipt in ("", ""):
+            kept.append(
+                one.predict(
+                    picture=handle_file(picture_file(tmp_path)), question=ASKED, keep=True, receipt=receipt,
+                    api_name="/compare",
+                )
+            )  # fmt: skip
+        mine, other = kept
+        told = {"side": "A", "reasons": ["wrong box"], "api_name": "/flag"}
+        flag = one.predict(record=other["record"], receipt=mine["receipt"], note="My hut", **told)
+        assert flag["receipt"] == mine["receipt"] != other["receipt"]
+        unkept = one.predict(picture=handle_file(picture_file(tmp_path)), question=ASKED, api_name="/compare")
+        assert unkept["receipt"] == unkept["record"] == ""
+        for receipt, words in (("", "receipt is missing"), ("guessed", "no receipt")):
+            with pytest.raises(AppError, match=words):
+                one.predict(receipt=receipt, api_name="/delete")
+            with pytest.raises(AppError, match="no receipt"):
+                one.predict(record=other["record"], receipt="guessed", **told)
+        assert one.predict(receipt="x" * 32, api_name="/delete")["deleted"] == {"runs": 0, "flags": 0, "votes": 0}
+        assert (store.stats()["runs"], store.stats()["flags"]["total"]) == (2, 1)
+        gone = one.predict(receipt=mine["receipt"], api_name="/delete")["deleted"]
+        assert gone == {"runs": 1, "flags": 1, "votes": 0}
+    assert not store.has_run(mine["record"]) and store.run(other["record"])["flags"] == []
+    with store.read() as db:
+        kept = "\n".join(db.conn.iterdump())
+    assert "My hut" not in kept and mine["receipt"] not in kept and other["receipt"] not in kept
+
+
 def test_without_a_login_nothing_is_leased_corrected_or_exported(tmp_path):
     demo = ready(people=People("closed"))
     with served(demo) as url:

@@ -155,6 +155,32 @@ def test_a_backup_needs_no_picture_that_is_gone_and_a_log_takes_the_words_away_t
         assert back.held("me")["runs"] == 0 and back.search("grandmother") == []
 
 
+def test_an_operator_takes_a_run_back_with_all_that_anybody_said_of_it_also_where_the_log_is_replayed(store, tmp_path):
+    from annotate.backup import restore
+
+    run, other = asked(store, "me", shade=9), asked(store, "", shade=0)
+    caption = flagged(store, run, "you", "visitor 2")
+    store.add_vote(run, "A", author="visitor 3", holder="them")
+    with store.read() as db:
+        mark = eventlog.mark_of(db)
+    store.backup(tmp_path / "whole.tar")
+    with pytest.raises(NotFound):
+        store.delete_run("nope")
+    assert store.delete_run(run) == {"runs": 1, "flags": 1, "votes": 1}
+    with pytest.raises(NotFound):
+        store.delete_run(run)
+    assert store.runs() == [other] and queue.next_to_annotate(store, "Ada") is None
+    assert [file.read_bytes() for file in store.pictures.iterdir()] == [drawn(0)]
+    with pytest.raises(NotFound):
+        store.caption(caption)
+    log = eventlog.since(store, mark)
+    restore(tmp_path / "whole.tar", tmp_path / "c" / "tinyrs.db")
+    with Store(tmp_path / "c" / "tinyrs.db") as back:
+        assert back.has_run(run)
+        eventlog.replay(back, log.data)
+        assert back.runs() == [other] and len(back.search("grandmother")) == len(store.search("grandmother")) == 0
+
+
 def test_the_place_where_it_is_saved_loses_the_picture_with_its_next_snapshot(store, tmp_path, monkeypatch):
     from annotate import keeper
     from annotate.vault import Folder
