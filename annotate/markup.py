@@ -206,7 +206,7 @@ def person(name: str | None, role: str | None, leaves: bool) -> str:
     if not name:
         return '<p class="fine">Not logged in.</p>'
     out = ' · <a href="logout">Log out</a>' if leaves else ""
-    return f'<p class="fine">{escape(name)}, {escape(role or "no role here: flags only")}{out}</p>'
+    return f'<p class="fine person">{escape(name)}, {escape(role or "no role here: flags only")}{out}</p>'
 
 
 def saved(status: Status | None, wiped: bool) -> str:

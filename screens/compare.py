@@ -269,7 +269,7 @@ class Compare:
         cancelled = None
         try:
             if shown is None:
-                raise Sentence("Choose a picture first: drop one on the left, paste it, or take an example.")
+                raise Sentence("Choose a picture first: drop or paste one, or take an example.")
             asked = read_question(text, chosen)
             names = dict(zip(SIDES, (model_a, model_b)))
             if blind and secrets.randbelow(2):

@@ -40,7 +40,7 @@ class Keep:
     def draw_below(self) -> None:
         """What stands under the votes; the flag panel stands above them, right under the answers."""
         self.below = gr.HTML("", elem_id="below")
-        with gr.Row(visible=False, elem_classes="actions") as self.row:
+        with gr.Row(visible=False, elem_classes=["actions", "after"]) as self.row:
             self.keep = gr.Button("Keep and share link", size="md", elem_id="keep")
             self.card = gr.DownloadButton(
                 "Share as a picture", size="md", elem_id="share-card", visible=False

@@ -61,7 +61,7 @@ class Many:
                         headers=["Picture", "Question", "A", "B"], datatype="str", interactive=False, wrap=True,
                         label="Answers", elem_id="many-table", max_height=520,
                     )  # fmt: skip
-                with gr.Row(visible=False, elem_classes="actions") as self.files_made:
+                with gr.Row(visible=False, elem_classes=["actions", "after"]) as self.files_made:
                     self.download = gr.DownloadButton("Download as JSONL", size="md", elem_id="many-download")
                     self.sheet = gr.DownloadButton("Download as CSV", size="md", elem_id="many-csv")
         made = [self.files_made, self.download, self.sheet]

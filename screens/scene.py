@@ -38,7 +38,7 @@ from tinyrs.tiles import OVERLAP
 from tinyrs.view import AUTO, MINMAX, NONE
 
 STRETCHES = {
-    "As the file asks: 8 bits as is, else 2nd to 98th %": AUTO,
+    "Automatic": AUTO,
     "Lowest to highest value": MINMAX,
     "2nd to 98th percentile": (2.0, 98.0),
     "1st to 99th percentile": (1.0, 99.0),
@@ -108,7 +108,7 @@ def _sights(page: Page) -> SimpleNamespace:
                 for label in ("Column", "Row", "Width", "Height")
             ]
         take = gr.Button("Take this window", size="md", elem_id="scene-take")
-        with gr.Row(elem_classes="numbers"):
+        with gr.Row(elem_classes=["numbers", "bands"]):
             bands = [
                 gr.Dropdown([], label=colour, min_width=76, elem_id=f"scene-{colour.lower()}")
                 for colour in ("Red", "Green", "Blue")

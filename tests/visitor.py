@@ -18,10 +18,13 @@ expect.set_options(timeout=60_000)  # a busy machine is no failure
 
 
 class Visitor:
-    """A person at the page, who remembers every host that was asked and every error that was written."""
+    """A person at the page, who remembers every host that was asked and every error that was written.
 
-    def __init__(self, browser: Browser, url: str, path: str = "/", **options):
-        self.url, self.hosts, self.errors = url, set(), []
+    `ready` is what has to be there before anything is done.
+    """
+
+    def __init__(self, browser: Browser, url: str, path: str = "/", ready: str = "#ask", **options):
+        self.url, self.ready, self.hosts, self.errors = url, ready, set(), []
         self.context = browser.new_context(**{"viewport": SIZES["1280"], **options})
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(60_000)
@@ -40,7 +43,7 @@ class Visitor:
         except PlaywrightError:
             # A Chromium that is still starting may drop its first navigation; a second refusal is a failure.
             self.page.goto(self.url + path)
-        expect(self.page.locator("#ask")).to_be_visible()
+        expect(self.page.locator(self.ready)).to_be_visible()
 
     def __getitem__(self, selector: str):
         return self.page.locator(selector)
@@ -101,7 +104,7 @@ class Visitor:
 
     def fits(self) -> bool:
         """Nothing is wider than the window."""
-        return self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        return self.page.evaluate(WIDE) == []
 
 
 CONTRAST = """() => {
@@ -126,6 +129,21 @@ CONTRAST = """() => {
         if (ratio < 4.5) faint.push([ratio.toFixed(2), node.className, walker.currentNode.textContent.trim().slice(0, 40)]);
     }
     return faint;
+}"""
+
+# The page clips what is too wide, so that nothing scrolls: what reaches over the edge has to be looked for. What can be
+# pushed sideways in a frame of its own may.
+WIDE = """() => {
+    const page = document.querySelector('.gradio-container'), wide = [];
+    if (document.documentElement.scrollWidth > window.innerWidth) wide.push('the page');
+    const look = (node) => {
+        if (!node.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) return;
+        const { left, right, width } = node.getBoundingClientRect();
+        if (width > 1 && (right > window.innerWidth + 1 || left < -1)) wide.push(node.outerHTML.slice(0, 120));
+        if (!['auto', 'scroll'].includes(getComputedStyle(node).overflowX) && !node.matches('.stage, svg')) [...node.children].forEach(look);
+    };
+    look(page);
+    return wide;
 }"""
 
 NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, textarea, select, summary, [role=button], img')]

@@ -48,7 +48,7 @@ def _cost(shown: Shown, thinkers: list[str]) -> str:
     mine, its = shown.replies[thinker], shown.replies[other]
     times = f", {mine.seconds / its.seconds:.1f} times as long" if its.seconds > 0 else ""
     more = int(mine.tokens) - int(its.tokens)
-    words = f"{more} more tokens" if more > 0 else "no more tokens"
+    words = f"{more} more token{'s' * (more > 1)}" if more > 0 else "no more tokens"
     said = f"Reasoning took {thinker} {words} and {_time(mine.seconds)} in all{times}."
     same, overlap = shown.same(), shown.overlap()
     if same or (overlap is not None and overlap >= 0.5):

@@ -78,7 +78,7 @@ def spoken(seconds: float) -> str:
     """A time that is a guess, as one says it."""
     if seconds > 100:
         return f"{ceil(seconds / 60)} minutes"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{max(seconds, 0.1):.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def line(points: list[tuple[float, float]]) -> tuple[float, float]:
