@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import time
 
 from PIL import Image
 
-from annotate.store import NewCaption, Side, Store
+from annotate.store import Conflict, NewCaption, Side, Store
 from tinyrs.example import Question, Task
 from tinyrs.image import open_picture
 from tinyrs.parse import parse
@@ -22,6 +23,51 @@ SCENE = Question(
 # A clean process per test: forking the one that runs pytest would carry its threads and open files along.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.store_parts"])
+PROCESSES = 8
+PATIENCE = 60  # seconds after which a process that should have answered counts as hung
+
+
+def together(work, *args) -> list:
+    """Run `work(number, *args)` in 8 processes that start at one moment; returns what each returned."""
+    gate, results = processes.Event(), processes.Queue()
+    running = [processes.Process(target=_one, args=(work, i, gate, results, args)) for i in range(PROCESSES)]
+    for process in running:
+        process.start()
+    gate.set()
+    returned = [results.get(timeout=PATIENCE) for _ in running]
+    for process in running:
+        process.join(PATIENCE)
+        assert process.exitcode == 0
+    for each in returned:
+        if isinstance(each, Exception):
+            raise each
+    return returned
+
+
+def _one(work, number, gate, results, args) -> None:
+    gate.wait()
+    try:
+        results.put(work(number, *args))
+    except Exception as problem:
+        results.put(problem)
+
+
+def save_often(number: int, path, caption: int, saves: int) -> list[tuple[int, float]]:
+    """One editor's work: (conflicts until it was in, seconds until then) of each save of the caption."""
+    done = []
+    with Store(path) as store:
+        for i in range(saves):
+            start, conflicts = time.monotonic(), 0
+            parent = head(store, caption)
+            while True:
+                try:
+                    store.save_correction(parent, reasoning=f"{number} {i}", answer="port", author=f"p{number}")
+                    break
+                except Conflict as conflict:
+                    conflicts += 1
+                    parent = conflict.other["id"]
+            done.append((conflicts, time.monotonic() - start))
+    return done
 
 
 class Clock:

@@ -294,6 +294,7 @@ def test_the_bench_measures_the_queue_at_any_size(capsys):
 
     from bench.store import main
 
-    assert main(["--captions", "50", "--rounds", "2"]) in (0, 1)
+    assert main(["--captions", "50", "--rounds", "2", "--editors"]) in (0, 1)
     found = json.loads(capsys.readouterr().out)
+    assert found["editors"]["saves"] == 400 and found["editors"]["p99"] >= found["editors"]["median"] > 0
     assert found["captions"] == 50 and set(found["milliseconds"]) == {"write", "next", "mark", "left", "accept"}
