@@ -106,9 +106,9 @@ _PLACEHOLDER = re.compile(
 _DANGLING = re.compile(
     r"(?:,|\b(?:the|a|an|of|and|or|to|in|on|at|is|are|with|from|that|this|which|for|by|as|it|its|was|has|have|were|be|been|can|could|will|"
     r"would|should|may|might|must|we|i|you|they|so|because|but|if|when|while|whereas|where|than|into|onto|between|along|towards?|very|"
-    r"these|those|their|our|my|like|such|both|either|whose|therefore|thus|hence|also))\s*$"
-    r"|\b(?:an?|the|some|several|many|another|and|with|of) (?:very )?(?:large|small|long|short|wide|narrow|big|tall|white|black|"
-    r"gray|grey|green|blue|red|brown|dark|bright|light|round|circular|rectangular|square|straight|curved|main|single)\s*$",
+    r"these|those|their|our|my|like|such|both|either|whose|therefore|thus|hence|also|no))\s*$"
+    r"|\b(?:an?|the|some|several|many|another|and|with|of|no) (?:very )?(?:large|small|long|short|wide|narrow|big|tall|white|black|"
+    r"gray|grey|green|blue|red|brown|dark|bright|light|clear|visible|distinct|round|circular|rectangular|square|straight|curved|main|single)\s*$",
     re.I,
 )
 
@@ -309,6 +309,7 @@ _FOREIGN = frozenset(
     jest nie na w z się obrazie oraz widać
     och att det som på är av för bilden med inte og er ikke bildet billedet
     și este cu pe într imaginea sunt ja ei kuva kuvassa az és egy nem kép je v na se jsou obrázku
+    la le lo ce é à
     ang ng mga sa ay ito ya wa kwa ni katika picha hii
     por lo al un unos unas sus también desde hasta entre donde tanto muchas muchos varios varias corresponde tiene hacia
     um uma há ao aos portanto muitas muitos pelo pela também seus está estão tem várias vários onde
@@ -323,7 +324,7 @@ _FOREIGN = frozenset(
     därför finns många mellan längs genom där
     çok daha arasında birçok vardır
     """.split()
-    if len(word) > 1
+    if len(word) > 1 or not word.isascii()
 )
 _WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 
@@ -341,7 +342,7 @@ def _language(steps: Sequence[str], answer: str, question: Question) -> str:
         if foreign >= 2 and foreign > sum(map(_ENGLISH.__contains__, words)) and foreign >= 0.15 * len(words):
             return f"Not English: {_quote(text)}"
         marked = 0 if plain else sum(not word.isascii() for word in words)  # the names of places are a few of many words
-        if marked >= 3 and marked >= 0.2 * len(words) or marked >= 2 and marked >= 0.3 * len(words) and not _ENGLISH.intersection(words):
+        if marked >= 3 and marked >= 0.2 * len(words) or marked >= 2 and marked >= 0.25 * len(words) and not _ENGLISH.intersection(words):
             return f"Not English: {_quote(text)}"
     words = [word.lower() for word in _WORDS.findall(" ".join(steps))]
     if len(words) >= 15 and sum(word in _ENGLISH or word == "a" for word in words) < 0.06 * len(words):
@@ -389,31 +390,31 @@ def _repetition(steps: Sequence[str], reasoning: str) -> str:
 # Words that may come and go between two wordings of the same.
 _LITTLE = frozenset(
     "the a an of and to in is are it this that which there i we can see seen with at by as be has have for so also looks look thus then here "
-    "one you all its".split()
+    "one you all its because".split()
 )
 
 
 def _twice(steps: Sequence[str]) -> str:
-    bags: list[tuple[frozenset[str], str]] = []
+    bags: list[tuple[frozenset[str], frozenset[str], str]] = []
     for step in (part for step in steps for part in _STOP.split(step)):
         whole = re.sub(r"['\u2019]s\b", " is", step)
         words = _WORDS.findall(whole.lower())
         bag = frozenset(words)
         if len(bag) < 5:
             continue
-        content = bag - _LITTLE
-        for other, text in bags:
-            if _same_words(content, other - _LITTLE) and re.findall(r"\d+", step) == re.findall(r"\d+", text):
+        content = _content(words)
+        for other, said, text in bags:
+            if _same_words(content, said) and re.findall(r"\d+", step) == re.findall(r"\d+", text):
                 return step
             if 0.9 * max(len(bag), len(other)) > min(len(bag), len(other)):
                 continue
             # "one at 10" and "one at 20" use the same words and say different things.
             if len(bag & other) >= 0.9 * len(bag | other) and re.findall(r"\d+", step) == re.findall(r"\d+", text):
                 return step
-        bags.append((bag, step))
+        bags.append((bag, content, step))
         if len(words) < len(bag) + 4:
             continue
-        clauses = [frozenset(map(str.lower, _WORDS.findall(clause))) - _LITTLE for clause in _CLAUSE.split(step)]
+        clauses = [_content(_WORDS.findall(clause.lower())) for clause in _CLAUSE.split(step)]
         if len(clauses) > 1 and any(len(one) >= 4 and clauses.count(one) > 1 for one in clauses) and not re.search(r"\d", step):
             return step
     return ""
@@ -421,6 +422,14 @@ def _twice(steps: Sequence[str]) -> str:
 
 _STOP = re.compile(r"(?<=[a-z]{3}[.!?])\s+(?=[a-z])")  # a sentence may begin with a small letter
 _CLAUSE = re.compile(r"[,;:]\s+|\s(?=and )")
+
+
+def _content(words: Sequence[str]) -> frozenset[str]:
+    """The words that say something, without their endings."""
+    return frozenset(_ENDING.sub("", word) for word in words if word not in _LITTLE)
+
+
+_ENDING = re.compile(r"(?<=[a-z]{3})(?:ed|ing|es|s)$")
 
 
 def _same_words(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -35,7 +35,7 @@ def _ranges(letter: str, word: str, extent: str) -> re.Pattern:
     """ "from 10 to 20 horizontally", "x runs from 10 to 20", "x = 10 to 20"."""
     lead = rf"\b(?:{letter}|{letter}[- ](?:axis|coordinates?|values?|range)|{word}(?:ly)?|{extent})\b[^.;\d]{{0,40}}?"
     bare = rf"\b{letter}(?: values?)?\s?[:=]?\s?{_RANGE}"
-    return re.compile(rf"{_RANGE}\s?{_AXIS[letter]}|{lead}(?:\bfrom|\bbetween|\bof|\bare|[=:]|{_SPREADS})\s?{_RANGE}|{bare}", re.I)
+    return re.compile(rf"{_RANGE}\s?{_AXIS[letter]}|{lead}(?:\bfrom|\bbetween|\bof|\bare(?: at)?|[=:]|{_SPREADS})\s?{_RANGE}|{bare}", re.I)
 
 
 def _edges(name: str, words: str) -> re.Pattern:
@@ -281,7 +281,7 @@ _SIDE = (
 )
 _NOUN = r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|quarter|third|border|margin|end|zone)"
 _PLACE = re.compile(
-    r"(?:\b(?:far to|all the way to|in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes up) (?:nearly |almost )?"
+    r"(?:\b(?:far to|all the way to|in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes(?: up)?|is|are) (?:nearly |almost )?"
     r"(?:the )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){0,2}"
     rf"((?:{_SIDE}[- ]?(?:and |to )?){{1,3}})"
     # "the left side of the road" is no place in the picture
@@ -306,10 +306,13 @@ _THAT_IS_IT = re.compile(
     re.I,
 )
 _IS_FOUND = re.compile(
-    r"^(?:the|its) (?:[\w-]+ ){1,4}(?:can be found|is (?:located|situated|found|placed)|lies|sits)\b",
+    r"^(?!an?\b|another|other|some|several|many|there\b|i\b|we\b|on\b|in\b|at\b|from\b)(?:[\w'\u2019-]+ ){1,7}?(?:can be found|"
+    r"(?:is|are) (?:located|situated|found|placed|at|in|on)|lies?|sits?|stands?|rests?|takes?|occup(?:y|ies)|fills?|drifts?)\b",
     re.I,
 )
 _CLAUSES = re.compile(r";\s+")
+# where a thing is going, which is not where it is
+_HEADING = re.compile(r"\b(?:sail|head|mov|point|driv|fly|flies|turn|going|goes|lead|fac|look)\w* towards? [^,.;]*", re.I)
 _ITSELF = re.compile(r"\bitself\b|\b(?:its|the \w+) (?:base|foot|body|center|centre)\b", re.I)
 _FAR = 0.55 * BOX_SCALE
 _MIDDLE = (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
@@ -330,9 +333,9 @@ def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> 
     if phrase.lower().count(head) > 1:  # "the ship left of the other ship": a sentence may be about either
         return ""
     about = re.compile(rf"\b\w{{0,8}}(?:{re.escape(head)}|\bbox\b|\bit\b|\b(?:that|this) one\b|target)", re.I)
+    steps = [_HEADING.sub("", step) for step in steps[-6:]]
     if not any(about.search(step) for step in steps):
-        about = _IS_FOUND
-    steps = steps[-6:]
+        return _unnamed(steps, boxes)
     for at in range(len(steps) - 1, -1, -1):
         step, then = steps[at], steps[at + 1] if at + 1 < len(steps) else ""
         named = _THAT_IS_IT.search(then) and about.search(then)
@@ -351,6 +354,18 @@ def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> 
         fits = not boxes or any(_lies(box, said.lower()) for box in boxes for said in found)
         return "" if fits else step
     return ""
+
+
+def _unnamed(steps: Sequence[str], boxes: Sequence[Box]) -> str:
+    """Where the thing goes by another name throughout: a sentence that says where something lies, if none fits."""
+    wrong = ""
+    for step in steps:
+        found = [] if _DIGIT.search(step) or _ELSEWHERE.search(step) or _RUNS.search(step) or _BESIDE.search(step) else _PLACE.findall(step)
+        if any(_lies(box, said.lower()) for box in boxes for said in found):
+            return ""
+        if found and _IS_FOUND.search(step):
+            wrong = step
+    return wrong
 
 
 def _lies(box: Box, said: str) -> bool:

@@ -65,7 +65,7 @@ _COUNTED = tuple(
         rf"\b({NUMBER})(?! of)(?: [a-z]+){{1,4}} (?:is|are|can be|could be) {_SEEN}\b",
         rf"\banswer\b[^.;]{{0,30}}?(?:\bis|:) {_ABOUT}({NUMBER})\b",
         rf"\b{_I_SEE} {_ABOUT}({NUMBER})\b(?! other| more| of)",
-        rf"\b(?:so|thus|hence|therefore),? {_ABOUT}({NUMBER})(?=\s?(?:[.!]|$))",
+        rf"(?:\b(?:so|thus|hence|therefore),?|:)\s{_ABOUT}({NUMBER})(?! of)(?: (?!each\b|per\b|more\b|other|rows?\b)[a-z]+){{0,3}}(?=\s?(?:[.!]|$))",
         rf"(?:[-=]>|\u2192)\s?{_ABOUT}({NUMBER})\b(?! of)",
         rf"^{_ABOUT}({NUMBER})(?! of)(?: [a-z]+){{1,3}}[.!]?$",
     )
@@ -93,12 +93,13 @@ def counted(steps: Sequence[str], things: str = "") -> tuple[Range, ...]:
     """
     steps = [_OTHERS.sub("", _digits(step)) for step in steps]
     thing = _names(things)
+    none = re.compile(rf"^no (?:[a-z]+ ){{0,2}}{thing} (?:is|are|has|have|can|lies?|stands?)\b", re.I) if thing else _NONE
     for step in reversed(steps[-6:]):
         for pattern in _COUNTED if _ANY.search(step) else ():
             found = [match for match in pattern.finditer(step) if _is_count(step, match, thing)]
             if found:
                 return (_range(step, found[-1]),)
-        if _NONE.search(step):
+        if _NONE.search(step) or none.search(step):
             return ((0.0, 0.0),)
     return _mentioned([step for step in steps if _ANY.search(step) or _PARTS.search(step)], things)
 
@@ -155,7 +156,7 @@ def _range(step: str, match: re.Match) -> Range:
 
 _PARTS = re.compile(
     rf"\b(?:more|another|ones|others|additional(?:ly)?|plus|(?<!all )(?<!both )(?<!each )of (?:them|these|those)|rest|remaining|rows?|columns?|groups?|"
-    r"clusters?|lines? of|each(?! (?:other|one)\b| (?:has|have|with|is|shows|carries|casts|wears|having|of (?:them|which|these|those)) "
+    r"clusters?|lines? of|(?<!one on )(?<!one at )(?<!one in )each(?! (?:other|one)\b| (?:has|have|with|is|shows|carries|casts|wears|having|of (?:them|which|these|those)) "
     rf"(?!{NUMBER}))|per|(?<!behind )(?<!after )the other(?! (?:\w+ )?(?:side|end|hand|bank)))\b",
     re.I,
 )

@@ -130,8 +130,10 @@ _SIGNS = (
     (
         (
             "expected|desired|required|intended|official|prescribed|predetermined|preset|requested|agreed|reference|"
-            "registered|recorded|disclosed|revealed|announced|told|handed|communicated|passed|shared|leaked|entered|filed|"
-            "settled|fixed in|known|named|marked|designated|declared|given|listed|set as|reported|logged|stored"
+            "registered|recorded|disclosed|revealed|assigned|attached|attributed|linked|provided|supplied|tag|label|title|"
+            "caption|name|natural|plausible|convincing|stated|mentioned|written|contained|knowing|comes with|writer|"
+            "author|maker|creator|setter|announced|told|handed|communicated|passed|shared|leaked|entered|filed|settled|"
+            "fixed in|known|marked|designated|declared|given|listed|set as|reported|logged|stored|target|correct"
         ),
         (
             # what was expected of the answer
@@ -141,6 +143,17 @@ _SIGNS = (
             r"leaked|preset|predetermined|recorded|registered|entered|filed|settled|agreed|fixed in advance|known to (?:me|us))\b",
             rf"\b(?:named|disclosed|revealed|announced|marked|recorded|registered|designated|declared|given|listed|set|reported|filed|logged|stored) (?:to me |to us )?"
             rf"as (?:the )?(?:{_ADJ} )?(?:right |correct |true |final )?{_WHAT}\b",
+            rf"\b{_FITS} (?:the|this|that) {_GIVEN} (?:category|class|option|choice|output|result)\b",
+            rf"\b{_WHAT}s? (?:that |which )?(?:(?:is|was|has been) )?(?:assigned|attached|attributed|linked|belonging) to (?:this|the|it)\b",
+            r"\b(?:given|provided|supplied|target|expected|reference|assigned|known) (?:label|class|answer|category|box|count|option)\s?[:=]",
+            r"\b(?:class|category|option|choice) (?:is|was|has been) (?:already )?(?:provided|supplied|specified|handed)\b",
+            r"\b(?:tag|label|title|caption|name) of (?:the|this) (?:picture|image|tile|scene|sample|file) (?:is|was|says|reads)\b",
+            r"\bmak(?:e|ing) (?:the|this|that|it)\b[^.;]{0,30} (?:look|seem|appear|sound) (?:natural|plausible|convincing|right|correct|reasonable|obvious)\b",
+            r"\b(?:stated|given|named|mentioned|listed|specified|written|contained|found) (?:in|by) the (?:answer|solution|label|reference|key|annotation|caption)\b",
+            r"\bknowing (?:that )?(?:the )?(?:correct|right|true|final|given|expected)\b",
+            r"\b(?:answer|label|solution|caption)\b[^.;]{0,25} attached\b|\battached (?:answer|label|solution|caption)\b",
+            r"\bcomes? with (?:the|an?|its) (?:answer|label|solution|caption|annotation)\b",
+            r"\b(?:question|caption|answer|data ?set|task)(?:['\u2019]s)? (?:writer|author|maker|creator|setter)s?\b",
         ),
     ),
     (

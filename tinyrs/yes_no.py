@@ -107,7 +107,7 @@ _DENIES = re.compile(
     re.I,
 )
 _NO_DENIAL = re.compile(
-    r"\b(?:no doubt|without (?:a |any )?doubt|no question|not only|not just|no other|nothing else|no more|no further|"
+    r"\b(?:none (?:of them )?(?:is|are|has|have|of)(?: \w+){0,2} (?:another|other|different|exception|any other)|no doubt|without (?:a |any )?doubt|no question|not only|not just|no other|nothing else|no more|no further|"
     r"not far|not large|not big|not alone|"
     r"no (?:mistak\w+|mistake)|cannot be (?:missed|mistaken|anything)|can't be missed|no additional)\b",
     re.I,
