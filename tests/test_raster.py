@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import warnings
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.test_image import NOISE, UTM, assert_close, pixels, png, ramp, run, saved, stretched, tiff
+from tinyrs import raster
 from tinyrs.image import BadImage, View, open_picture
 from tinyrs.view import OVERVIEW_PIXELS, compose, overview
 
@@ -240,6 +242,44 @@ def test_parts_of_a_thinned_scene_meet_without_a_seam(monkeypatch, layout, inter
     at_once = pixels(open_picture(data, view)).astype(int)
     assert np.abs(in_parts - at_once).max() <= 1
     assert (np.diff(in_parts[..., 0], axis=1) >= 0).all() and (np.diff(in_parts[..., 1], axis=0) >= 0).all()
+
+
+@pytest.mark.parametrize("layout", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 32}])
+@pytest.mark.parametrize("way", ["bytes", "file"])
+def test_threads_that_share_a_large_scene_read_what_one_reads(monkeypatch, tmp_path, layout, way):
+    y, x = np.mgrid[:500, :700]
+    bands = np.stack([x * 50, y * 50, (x + y) * 20]).astype("uint16")
+    source = tiff(bands, compress="deflate", predictor=2, **layout, **UTM)
+    if way == "file":
+        (tmp_path / "s.tif").write_bytes(source)
+        source = tmp_path / "s.tif"
+        monkeypatch.setenv("TINYRS_MAX_BYTES", "1000")
+    view = View(max_pixels=9000)
+    monkeypatch.setattr("tinyrs.look.CHUNK", 1)
+    alone, threads = open_picture(source, view), set()
+    another = raster._another
+
+    def watched(*args):
+        threads.add(threading.get_ident())
+        return another(*args)
+
+    monkeypatch.setattr("tinyrs.raster._another", watched)
+    monkeypatch.setattr("tinyrs.look.SHARED", 0)
+    monkeypatch.setattr("tinyrs.look.os.sched_getaffinity", lambda pid: range(9))
+    shared = open_picture(source, view)
+    assert (pixels(shared) == pixels(alone)).all() and shared.notes == alone.notes
+    assert threads and threading.get_ident() not in threads, "others read, too"
+
+
+def test_a_damaged_block_is_told_whichever_thread_meets_it(monkeypatch, tmp_path):
+    data = bytearray(tiff(NOISE.integers(0, 255, (3, 600, 600)).astype("uint8"), compress="deflate", **UTM))
+    at = len(data) // 2
+    data[at : at + 4000] = bytes(4000)
+    monkeypatch.setattr("tinyrs.look.CHUNK", 1)
+    monkeypatch.setattr("tinyrs.look.SHARED", 0)
+    monkeypatch.setattr("tinyrs.look.os.sched_getaffinity", lambda pid: range(4))
+    with pytest.raises(BadImage, match="damaged"):
+        open_picture(bytes(data), View(max_pixels=9000))
 
 
 def test_composed_affines_do_one_after_the_other():

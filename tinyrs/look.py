@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +25,14 @@ MAX_DECODED = 20_000 * 20_000 * 4 * 2
 """Bytes that one reading of the file may unpack to: a scene of 20,000 x 20,000 pixels in 4 bands of 16 bits."""
 
 CHUNK = 24 * 2**20
-"""Bytes that are unpacked at a time where a scene is thinned out; two of them fit into GDAL's cache."""
+"""Bytes that are unpacked at a time where a scene is thinned out. A part reaches into the blocks of the next: four of them
+have to fit into GDAL's cache (tinyrs/raster.py), with some to spare, or blocks are unpacked twice."""
+
+READERS = 4
+"""Threads, at most, that share the unpacking of a large scene."""
+
+SHARED = 128 * 2**20
+"""Bytes from which on the unpacking is shared: below, opening the file once more for each thread costs more."""
 
 PERCENTILES = (2, 98)
 SAMPLE_PIXELS = 1_000_000
@@ -39,8 +49,18 @@ class Look:
     notes   sentences on all that;  seen: those that only the pixels tell
     """
 
-    def __init__(self, scene: DatasetReader, placed: bool, view: View, whole: Window, once):
-        """`whole` is the part to be shown; `once` the shape in which it is to be read only once, or None."""
+    def __init__(
+        self,
+        scene: DatasetReader,
+        placed: bool,
+        view: View,
+        whole: Window,
+        once: tuple[int, int] | None,
+        again: Callable[[], AbstractContextManager[DatasetReader]] | None = None,
+    ):
+        """`whole` is the part to be shown; `once` the shape in which it is to be read only once, or None; `again` opens
+        the same scene for another thread."""
+        self._again = again
         self.scene, self.view, self.whole, self.notes, self.seen = scene, view, whole, [], []
         self._kept: dict[tuple, np.ndarray] | None = {} if once else None
         if scene.dtypes[0].startswith("complex"):
@@ -145,21 +165,47 @@ class Look:
         if self._kept is not None and key in self._kept:
             return self._kept[key]
         lead = (len(bands),) if isinstance(bands, list) else ()
-        values = None
-        for part, rows, columns in self._chunks(window, shape):
-            size = rows.stop - rows.start, columns.stop - columns.start
-            chunk = self.scene.read(bands, window=part, out_shape=(*lead, *size), resampling=way)
-            if size == tuple(shape):
-                values = chunk
-                break
-            if values is None:
-                values = np.empty((*lead, *shape), chunk.dtype)
-            values[..., rows, columns] = chunk
+        readers = self._readers(window)
+        parts = list(self._chunks(window, shape, readers))
+        if len(parts) == 1:
+            values = self.scene.read(bands, window=window, out_shape=(*lead, *shape), resampling=way)
+        else:
+            values = np.empty((*lead, *shape), self.scene.dtypes[0])
+
+            def fill(scene: DatasetReader, some: Sequence[tuple[Window, slice, slice]]) -> None:
+                for part, rows, columns in some:
+                    size = rows.stop - rows.start, columns.stop - columns.start
+                    values[..., rows, columns] = scene.read(
+                        bands, window=part, out_shape=(*lead, *size), resampling=way
+                    )
+
+            def fill_too(some: Sequence[tuple[Window, slice, slice]]) -> None:
+                with self._again() as scene:
+                    fill(scene, some)
+
+            # Runs of parts that follow each other: where one ends it leaves the next one's first blocks unpacked.
+            each = math.ceil(len(parts) / readers)
+            mine, *others = (parts[start : start + each] for start in range(0, len(parts), each))
+            with ThreadPoolExecutor(max(1, len(others))) as pool:
+                running = [pool.submit(fill_too, some) for some in others]
+                fill(self.scene, mine)
+                for one in running:
+                    one.result()
         if self._kept is not None:
             self._kept[key] = values
         return values
 
-    def _chunks(self, window: Window, shape: tuple[int, int]) -> Iterator[tuple[Window, slice, slice]]:
+    def _readers(self, window: Window) -> int:
+        """How many threads share the unpacking of `window`."""
+        size = window.width * window.height * np.dtype(self.scene.dtypes[0]).itemsize * self.scene.count
+        # What is not packed comes as fast as the disk gives it.
+        if self._again is None or self.scene.compression is None or size < SHARED:
+            return 1
+        return min(READERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+    def _chunks(
+        self, window: Window, shape: tuple[int, int], readers: int
+    ) -> Iterator[tuple[Window, slice, slice]]:
         """`window` in parts of a few blocks each, and where each part lies in an array of `shape`.
 
         GDAL thins out band by band, and unpacks every block anew for each where its cache does not hold them.
@@ -171,7 +217,8 @@ class Look:
             return
         rows, columns = self.scene.block_shapes[0]
         sample_bytes = np.dtype(self.scene.dtypes[0]).itemsize * self.scene.count
-        blocks = max(1, CHUNK // (rows * columns * sample_bytes))
+        # All readers together have the one cache.
+        blocks = max(1, CHUNK * 2 // max(2, readers) // (rows * columns * sample_bytes))
         across = min(blocks, math.ceil(self.scene.width / columns))
         tall, wide = window.height / shape[0], window.width / shape[1]
         # Downwards first: a part that reaches into the blocks below finds them unpacked when their turn comes.
