@@ -110,8 +110,8 @@ def test_what_is_computed_is_rounded_by_size_and_as_told(converted, monkeypatch)
         return language.get_compiled_model().get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE")
 
     assert group() == 0  # a small model
-    monkeypatch.setenv("TINYRS_OPENVINO_ROUNDED", "32")
-    assert group() == 32
+    monkeypatch.setenv("TINYRS_OPENVINO_ROUNDED", "64")
+    assert group() == 64
     monkeypatch.delenv("TINYRS_OPENVINO_ROUNDED")
     monkeypatch.setattr("tinyrs.openvino.SMALL", 0)
     assert group() == ROUNDED

@@ -10,6 +10,7 @@ import logging
 import shutil
 import threading
 import time
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -611,12 +612,31 @@ def test_large_models_are_computed_in_what_the_machine_multiplies(tmp_path):
     assert dtype_for(tmp_path.parent, "cpu") == torch.float32
 
 
-def test_threads_follow_the_environment(untrained, monkeypatch):
+def test_threads_are_one_for_small_models_all_beside_a_large_one_and_as_told(untrained, monkeypatch):
+    def taken(engine) -> int:
+        seen = []
+        engine.model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+        torch.set_num_threads(7)  # what nobody would choose
+        engine.batch([(Image.effect_noise((56 + 28 * len(asked), 84), 90).convert("RGB"), WHERE)], Options(max_new_tokens=1))
+        asked.append(seen)
+        assert torch.get_num_threads() == 7 and len(set(seen)) == 1
+        return seen[0]
+
+    asked = []
+
+    monkeypatch.setattr(local, "_open", weakref.WeakSet())
+    monkeypatch.setattr(local, "THREADS", 3)
     before = torch.get_num_threads()
-    monkeypatch.setenv("TINYRS_THREADS", str(before + 1))
     try:
-        LocalEngine(resolve(str(untrained)))
-        assert torch.get_num_threads() == before + 1
+        small = LocalEngine(resolve(str(untrained)))
+        assert taken(small) == 1
+        monkeypatch.setattr(local, "SMALL", 1)
+        large = LocalEngine(resolve(str(untrained)))
+        assert taken(large) == taken(small) == 3
+        large.close()
+        assert taken(small) == 1
+        monkeypatch.setenv("TINYRS_THREADS", "2")
+        assert taken(small) == 2
     finally:
         torch.set_num_threads(before)
 

@@ -33,7 +33,7 @@ class Config:
     backup_seconds  time between two savings to it
     overlap         people who judge each caption of the random sample in the Review tab
     queue_size      visitors who may wait for an answer
-    threads         CPU threads of a local model; 0 leaves it to torch
+    threads         CPU threads of a local model; 0 goes by its size (tinyrs/local.py)
     rounded         values that OpenVINO rounds to 8 bits together while it computes; 0 rounds none, -1 goes by the
                     model's size (tinyrs/openvino.py)
     prefix_bytes    memory in which each local model keeps what it made of the last pictures; 0 keeps nothing

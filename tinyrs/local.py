@@ -11,7 +11,9 @@ import inspect
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +59,9 @@ SMALL = 2**30
 FIXED_SIZE = 1024
 """Tokens that a picture is taken for where the model makes all pictures one size (LLaVA: 576)."""
 
+THREADS = torch.get_num_threads()
+"""What torch takes by itself: a thread for each core, or OMP_NUM_THREADS."""
+
 KNOWN = 4096
 """Pictures whose pixels are known at sight, so that nothing has to be resized to find what is kept of them."""
 
@@ -90,8 +95,6 @@ class LocalEngine:
         self.spec = spec
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         config = Config()
-        if config.threads:
-            torch.set_num_threads(config.threads)
         self.batch_tokens = config.batch_tokens
         self.prefixes, self._known = Prefixes(config.prefix_bytes), Prefixes(KNOWN)
         error = None
@@ -108,6 +111,8 @@ class LocalEngine:
             raise EngineUnavailable(
                 f"{spec.name} has no chat template, so there is no way to put a question to it."
             )
+        self.small = sum(part.nbytes for part in self.model.parameters()) < SMALL
+        _open.add(self)
         self._ends = _end_tokens(self.model, self.processor.tokenizer)
         self.two_steps = _looks_back_only(self.model.config)
         # What a checkpoint ships (the 2B one: top_k=1, T=0.01) would fill the gaps in what `generate` gets.
@@ -162,6 +167,7 @@ class LocalEngine:
             job.stop.set()
         if self._lock.acquire(timeout=10):
             self.model = None
+            _open.discard(self)
             self.prefixes.clear()
             self._lock.release()
 
@@ -216,7 +222,7 @@ class LocalEngine:
             return
         if self.model is None:
             raise EngineFailure(f"{self.spec.name} was closed.")
-        with torch.inference_mode():
+        with _threads(), torch.inference_mode():
             # A GPU reads many pictures sooner at once than one after the other; a CPU does not.
             if self.two_steps and (len(pairs) == 1 or self.device == "cpu"):
                 kept, questions = self._read(pairs, rows, spec)
@@ -406,6 +412,24 @@ def _end_of_picture(inputs) -> int:
 _loading = threading.Lock()
 """Held while transformers loads a model: for that time it swaps PreTrainedModel.tie_weights and torch's default dtype,
 for the whole process. Two loads at once can leave the swap in place, and every later model without its lm_head."""
+
+
+_open: weakref.WeakSet[LocalEngine] = weakref.WeakSet()
+
+
+@contextmanager
+def _threads() -> Iterator[None]:
+    """As many processor threads as an answer takes: TINYRS_THREADS, else one where all models that are open are small.
+
+    The steps of a small model are so short that a second thread gains little, and costs several times what it gains as
+    soon as anything else wants a core, be it the other model of the pair: torch's threads wait for each other by spinning.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(Config().threads or (1 if all(engine.small for engine in list(_open)) else THREADS))
+    try:
+        yield
+    finally:  # who called may be about to train
+        torch.set_num_threads(before)
 
 
 def load_model(folder: Path, device: str = "cpu"):
