@@ -18,12 +18,13 @@ import pytest
 import rasterio
 
 import app
+import screens.page
 from annotate.people import People
 from bench.memory import peak
 from screens.api import NAMES
 from tests.fake import FakeEngine
 from tests.pages import ASKED, SHORT, THOUGHT, close_pages, engines, page, picture_bytes, served
-from tests.test_app import finish, join
+from tests.test_app import finish, join, upload
 from tests.test_geo import PLACES
 from tests.test_geo import scene as drawn
 from tinyrs.config import ROOT, Config
@@ -138,6 +139,42 @@ def test_a_bomb_is_refused_on_every_way_in_and_the_others_go_on(tmp_path):
     assert not any(model.asked for model in models_of(demo))
 
 
+def test_while_pictures_are_opened_and_a_model_thinks_everybody_else_is_answered(monkeypatch):
+    """How long they wait is measured by bench.others; here it is that they do not wait for any of that to end."""
+    go, thinking, opening = threading.Event(), threading.Event(), threading.Semaphore(0)
+    demo = page(engines(a=([thinking.set, go, SHORT],), b=(THOUGHT,)))
+    numbers = {fn.api_name: i for i, fn in demo.fns.items()}
+    opens = screens.page.open_picture
+
+    def slow(*args):
+        opening.release()
+        assert go.wait(60)
+        return opens(*args)
+
+    with served(demo) as url, httpx.Client(base_url=url, timeout=30) as client, ThreadPoolExecutor(3) as some:
+        upload(client, demo, "asker")
+        wanted = [None, ASKED, "any", "quick", "thinker", False, "full"]
+        busy = [some.submit(finish, client, numbers["put"], wanted, "asker")]
+        assert thinking.wait(30)
+        screens.page._looked_at.cache_clear()
+        monkeypatch.setattr("screens.page.open_picture", slow)
+        busy += [some.submit(upload, client, demo, f"opener{i}") for i in range(2)]  # as many as there are places
+        assert all(opening.acquire(timeout=30) for _ in range(2))
+
+        assert client.get("/").status_code == 200
+        assert client.post("/gradio_api/upload", files={"files": ("h.png", picture_bytes())}).status_code == 200
+        for name, data in (
+            ("kind", ["counting", ""]), ("next_caption", [None, "Ada", 0, None]), ("results", []), ("about", [""]),
+            ("delete_ask", [""]),
+        ):  # fmt: skip
+            sent = {"data": data, "fn_index": numbers[name], "session_hash": "other"}
+            assert client.post("/gradio_api/run/predict", json=sent).status_code == 200, name
+        assert finish(client, numbers["stats"], [], "other")[-1]["success"]
+        assert not go.is_set() and not any(each.done() for each in busy)
+        go.set()
+        assert busy[0].result()[-1]["success"] and [each.result() for each in busy[1:]] == [None, None]
+
+
 # Row 15: more callers than there is room for
 
 
@@ -153,7 +190,7 @@ def test_thirty_callers_are_answered_or_told_at_once(name):
         data[1:3] = [ASKED, ["quick"]] if name == "ask_many" else [ASKED, ""]
         data = [value if value is not None else "" for value in data]
         if name == "compare":
-            data[-1] = False
+            data[-2] = False
         if name == "ask_many":
             data[3] = None
             data[4:] = ["full"] * len(data[4:])
