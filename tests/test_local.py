@@ -23,7 +23,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from tinyrs import decoding, local
 from tinyrs.engine import EngineFailure, EngineUnavailable, Options, open_engine
 from tinyrs.example import Question, Task
-from tinyrs.local import LocalEngine, dtype_for, load_processor
+from tinyrs.loading import SMALL, dtype_for, load_model, load_processor
+from tinyrs.local import LocalEngine
 from tinyrs.models import ModelSpec, UnknownModel, replace, resolve
 from tinyrs.parse import parse
 
@@ -469,7 +470,7 @@ def test_two_models_are_never_loaded_at_once(untrained, monkeypatch):
 
     monkeypatch.setattr(AutoModelForImageTextToText, "from_pretrained", meet)
     made = []
-    threads = [threading.Thread(target=lambda: made.append(local.load_model(untrained))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: made.append(load_model(untrained))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -607,7 +608,7 @@ def test_small_models_are_computed_in_float32_however_they_are_stored(checkpoint
 
 def test_large_models_are_computed_in_what_the_machine_multiplies(tmp_path):
     with (tmp_path / "model.safetensors").open("wb") as file:
-        file.truncate(local.SMALL)
+        file.truncate(SMALL)
     assert dtype_for(tmp_path, "cpu") in (torch.bfloat16, torch.float32)
     assert dtype_for(tmp_path.parent, "cpu") == torch.float32
 

@@ -20,7 +20,8 @@ from tinyrs.config import Config
 from tinyrs.convert import PARTS, CannotConvert, runtime, shape_of
 from tinyrs.decoding import choose
 from tinyrs.engine import EngineFailure, EngineUnavailable, Options, failure
-from tinyrs.local import KNOWN, SMALL, LocalEngine, load_processor
+from tinyrs.loading import SMALL, load_processor
+from tinyrs.local import KNOWN, LocalEngine
 from tinyrs.models import ModelSpec
 from tinyrs.prefix import Prefixes
 from tinyrs.sharing import Queue

@@ -164,7 +164,7 @@ def declare(base: Path, folder: Path, recipe: Recipe, pixels: tuple[int, int]) -
 
 def open_processor(base: Path, pixels: tuple[int, int]):
     """The processor in `base`, with a pixel budget of `pixels`."""
-    from tinyrs.local import load_processor
+    from tinyrs.loading import load_processor
 
     if not any((base / name).is_file() for name in ("tokenizer.json", "vocab.json", "tokenizer.model")):
         # transformers would make an empty one up

@@ -35,7 +35,7 @@ def untaught(source: Path, folder: Path, known: Sequence, anew: int | None, step
     """
     import torch
 
-    from tinyrs.local import load_processor
+    from tinyrs.loading import load_processor
     from training.checkpoint import declared, open_network
     from training.pocket.__main__ import MIXTURES, save_like
     from training.pocket.model import look_outward, number_line

@@ -169,7 +169,7 @@ class Build:
 
     def place(self, eyes: Path) -> Path:
         """The same with a language model that can tell where things are."""
-        from tinyrs.local import load_processor
+        from tinyrs.loading import load_processor
         from training.checkpoint import open_network
         from training.pocket.place import train_place
         from training.pocket.rows import VariedRows
