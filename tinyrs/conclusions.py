@@ -128,7 +128,7 @@ _LETTER = re.compile(
     r"|(?:^|\s)[\"'(*]{1,2}([A-J])[\"')*]{1,2},? (?i:is|fits|matches|seems|must be)\b"
     r"|\b(?i:so|thus|hence|therefore|makes|means|gives|which is)[ ,:]+(?i:it is |it['\u2019]s |this is |that is |it |this |that )?(?i:option )?[\"'(*]{0,2}([A-J])\b"
     r"(?=[\"')*]{0,2}(?:\s*[.,;!(]|\s*$|\s(?i:right|correct|the|is|as)\b))"
-    r"|(?:^|[;:,]\s)([A-J]),? (?i:is (?:the )?(?:one|right|correct|best|better|closest|most|answer)|fits|matches)\b",
+    r"|(?:^|[;:,]\s)([A-J]),? (?i:is (?:the )?(?:one|what i|my|right|correct|best|better|closest|most|answer)|fits|matches)\b",
 )
 _DROPPED = re.compile(
     r"\b(?:excluded|ruled out|eliminated|discarded|wrong|incorrect|impossible|unlikely|(?:do|does|is|are|can)(?: not|n['\u2019]t))\b",

@@ -27,14 +27,15 @@ _ABOUT = r"(?:about |around |approximately |roughly )?"
 _RANGE = rf"(?:from|between)?\s?{_ABOUT}{_N}{_UNIT}\s?(?:to|and|-|\u2013|until)\s?{_ABOUT}{_N}{_UNIT}"
 _SPREADS = r"\b(?:covers?|spans?|reach(?:es)?|occup(?:y|ies)|stretch(?:es)?|runs?|extends?|goes|takes(?: up)?|lies|is)\b"
 # "its top left corner sits at 130, 540": a point without brackets
-_CORNER = re.compile(rf"(\bcorners?\b[^.;\d(\[]{{0,25}}){_N}{_UNIT}\s?,\s?{_N}{_UNIT}(?!\s?,\s?\d)", re.I)
+_CORNER = re.compile(rf"(\b(?:corners?|cent(?:er|re)|foot|base|tip|position)\b[^.;\d(\[]{{0,25}}){_N}{_UNIT}\s?,\s?{_N}{_UNIT}(?!\s?,\s?\d)", re.I)
 _POINT = re.compile(rf"[(\[]\s?{_N}{_UNIT}\s?,\s?{_N}{_UNIT}\s?[)\]]")
 
 
 def _ranges(letter: str, word: str, extent: str) -> re.Pattern:
     """ "from 10 to 20 horizontally", "x runs from 10 to 20", "x = 10 to 20"."""
     lead = rf"\b(?:{letter}|{letter}[- ](?:axis|coordinates?|values?|range)|{word}(?:ly)?|{extent})\b[^.;\d]{{0,40}}?"
-    bare = rf"\b{letter}(?: values?)?\s?[:=]?\s?{_RANGE}"
+    lines = "columns?" if letter == "x" else "rows?"
+    bare = rf"\b(?:{letter}(?: values?)?|{lines})\s?[:=]?\s?{_RANGE}"
     return re.compile(rf"{_RANGE}\s?{_AXIS[letter]}|{lead}(?:\bfrom|\bbetween|\bof|\bare(?: at)?|[=:]|{_SPREADS})\s?{_RANGE}|{bare}", re.I)
 
 
@@ -199,7 +200,8 @@ def _claims(text: str) -> Iterator[_Claim]:
     points = [tuple(map(float, m.groups())) for m in _POINT.finditer(text)]
     text = _POINT.sub(" ", text)
     if len(points) == 2:
-        yield _box_claim([*points[0], *points[1]])
+        (x1, x2), (y1, y2) = map(sorted, zip(*points))
+        yield _box_claim([x1, y1, x2, y2])
     elif len(points) == 1:
         yield _axis_claim("x", points[0][:1])
         yield _axis_claim("y", points[0][1:])
@@ -281,7 +283,7 @@ _SIDE = (
 )
 _NOUN = r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|quarter|third|border|margin|end|zone)"
 _PLACE = re.compile(
-    r"(?:\b(?:far to|all the way to|in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes(?: up)?|is|are) (?:nearly |almost )?"
+    r"(?:\b(?:touch(?:es|ing)?|reach(?:es|ing)?|far to|all the way to|in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes(?: up)?|is|are) (?:nearly |almost )?"
     r"(?:the )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){0,2}"
     rf"((?:{_SIDE}[- ]?(?:and |to )?){{1,3}})"
     # "the left side of the road" is no place in the picture
@@ -306,7 +308,7 @@ _THAT_IS_IT = re.compile(
     re.I,
 )
 _IS_FOUND = re.compile(
-    r"^(?!an?\b|another|other|some|several|many|there\b|i\b|we\b|on\b|in\b|at\b|from\b)(?:[\w'\u2019-]+ ){1,7}?(?:can be found|"
+    r"^i (?:locate|find|see|spot|identify|recogni[sz]e) the |^(?!an?\b|another|other|some|several|many|there\b|i\b|we\b|on\b|in\b|at\b|from\b)(?:[\w'\u2019-]+ ){1,7}?(?:can be found|"
     r"(?:is|are) (?:located|situated|found|placed|at|in|on)|lies?|sits?|stands?|rests?|takes?|occup(?:y|ies)|fills?|drifts?)\b",
     re.I,
 )

@@ -28,7 +28,7 @@ Range = tuple[float, float]
 _SPELT = tuple(
     (re.compile(pattern, re.I), number)
     for pattern, number in (
-        (r"\bnot (?:a|one) single\b", "no"),
+        (r"\bnot (?:a|one) single\b|\bnot one\b(?! of)", "no"),
         (r"\bhalf(?: a|[- ])\s?dozen\b", "6"),
         (r"\b(?:two|2) dozen\b", "24"),
         (r"\b(?:three|3) dozen\b", "36"),
@@ -48,7 +48,7 @@ _SEEN = (
     r"discerned)"
 )
 _I_SEE = (
-    r"(?:there (?:is|are)|(?:i|we) (?:can )?(?:clearly |only )?(?:count|see|find|identify|spot|make out|distinguish|estimate|get|"
+    r"(?:there (?:is|are)|(?:i|we) (?:can )?(?:clearly |only )?(?:count|see|find|identify|spot|make out|distinguish|estimate|get|tally|"
     r"arrive at)|(?:i|we) (?:counted|found)|image (?:shows|contains|has)|contains|shows|counting|consists of)"
 )
 _COUNTED = tuple(
@@ -60,7 +60,7 @@ _COUNTED = tuple(
         rf"\b(?:in total|altogether|all in all|in all|in sum|overall|all told)\b,? (?:(?:i|we|there|that|this|it) )?"
         rf"(?:(?:count|see|find|get|have|is|are|makes?|gives?|amounts? to) )?{_ABOUT}({NUMBER})\b",
         rf"\b[a-z]+s number {_ABOUT}({NUMBER})\b",
-        rf"\bwhich means {_ABOUT}({NUMBER})\b",
+        rf"\bmeans? {_ABOUT}({NUMBER})\b",
         rf"\b(?:making|makes|giving|gives|leaves|adds up to|amounts? to|totals|totall?ing) {_ABOUT}({NUMBER})\b",
         rf"\b({NUMBER})(?! of)(?: [a-z]+){{1,4}} (?:is|are|can be|could be) {_SEEN}\b",
         rf"\banswer\b[^.;]{{0,30}}?(?:\bis|:) {_ABOUT}({NUMBER})\b",
@@ -129,7 +129,7 @@ def _is_count(step: str, match: re.Match, thing: str) -> bool:
 _I_SEE_THIS = re.compile(rf"{_I_SEE}\b", re.I)
 
 
-_ANY_SPELT = re.compile(r"dozen|single|trio|triplet|pair|only|lone|sole|solitary|just", re.I)
+_ANY_SPELT = re.compile(r"dozen|not one|single|trio|triplet|pair|only|lone|sole|solitary|just", re.I)
 """One of these is in everything that _SPELT looks for."""
 
 

@@ -36,7 +36,7 @@ _SOURCE = (
 _ADJ = r"(?:official|correct|true|right|given|provided|supplied|expected|desired|accompanying|attached|solution|answer|image|picture|tile|file|hidden|data set['\u2019]s)"
 _WHAT = r"(?:answer|class|category|option|label|solution|result|output|response|choice|verdict)"
 _TELLS = (
-    r"(?:says?|said|reads?|states?|stated|indicates?|mentions?|tells?|told|gives?|gave|claims?|lists?|listed|names?|named|calls?|called|puts? it|puts|"
+    r"(?:says?|said|reads?|states?|stated|indicates?|mentions?|tells?|told|gives?|gave|claims?|lists|listed|names?|named|calls?|called|puts? it|puts|"
     r"has it|identif(?:y|ies|ied)|marks?|marked|speaks? of|spoke of|contains?|confirms?|confirmed|demands?|demanded|wants?|wanted|insists?|asserts?|"
     r"makes? it clear|declares?|declared|reports?|reported|reveals?|revealed|discloses?|chose|picked|assigned|assigns?|specif(?:y|ies|ied)|that comes)"
 )
@@ -131,9 +131,10 @@ _SIGNS = (
         (
             "expected|desired|required|intended|official|prescribed|predetermined|preset|requested|agreed|reference|"
             "registered|recorded|disclosed|revealed|assigned|attached|attributed|linked|provided|supplied|tag|label|title|"
-            "caption|name|natural|plausible|convincing|stated|mentioned|written|contained|knowing|comes with|writer|"
-            "author|maker|creator|setter|announced|told|handed|communicated|passed|shared|leaked|entered|filed|settled|"
-            "fixed in|known|marked|designated|declared|given|listed|set as|reported|logged|stored|target|correct"
+            "caption|name|natural|plausible|convincing|stated|mentioned|written|contained|comes with|writer|author|maker|"
+            "creator|setter|announced|told|handed|communicated|passed|shared|leaked|entered|filed|settled|fixed in|marked|"
+            "designated|declared|given|listed|set as|reported|logged|stored|target|correct|saw|seen|read|know|knew|"
+            "looked up|heard|why |been |sent"
         ),
         (
             # what was expected of the answer
@@ -143,6 +144,11 @@ _SIGNS = (
             r"leaked|preset|predetermined|recorded|registered|entered|filed|settled|agreed|fixed in advance|known to (?:me|us))\b",
             rf"\b(?:named|disclosed|revealed|announced|marked|recorded|registered|designated|declared|given|listed|set|reported|filed|logged|stored) (?:to me |to us )?"
             rf"as (?:the )?(?:{_ADJ} )?(?:right |correct |true |final )?{_WHAT}\b",
+            rf"\bthe (?:stated|assigned|supplied|prescribed|target|expected|desired|known) (?:category|class)\b{_LIST}",
+            r"\b(?:saw|seen|read|know|knew|known|looked up|heard) the (?:\w+ )?(?:answer|label|solution)\b(?! (?:should|must|will|has to|needs to|can|is one|would)\b)",
+            r"\bwhy (?:the|this|that) (?:correct |right |given )?(?:answer|label|class|category|count|box) is\b",
+            r"\b(?:it (?:has|had)|it['\u2019]s) been (?:confirmed|said|stated|told|established|announced|revealed)\b",
+            r"\b(?:given|told|handed|shown|sent|passed) to (?:me|us)\b",
             rf"\b{_FITS} (?:the|this|that) {_GIVEN} (?:category|class|option|choice|output|result)\b",
             rf"\b{_WHAT}s? (?:that |which )?(?:(?:is|was|has been) )?(?:assigned|attached|attributed|linked|belonging) to (?:this|the|it)\b",
             r"\b(?:given|provided|supplied|target|expected|reference|assigned|known) (?:label|class|answer|category|box|count|option)\s?[:=]",
@@ -225,17 +231,57 @@ _SIGNS = (
 """Signs of having been told, in groups, each after words of which one is in every sign of the group: most sentences
 hold none of these, and looking for the signs themselves is slow."""
 _GROUPS = tuple((words.split("|"), re.compile("|".join(signs), re.I)) for words, signs in _SIGNS)
+# Whoever was not told speaks of an answer or a label as of what the sentences come to, and of a solution never.
+_SPOKEN_OF = ("answer", "label", "solution", "annotation", "data set", "dataset", "hint")
+_NOUN = re.compile(r"\b(?:the |this |that |an? |its |my )?(?:\w+ )?(?:answers?|labels?|solutions?|annotations?|data ?sets?|(?<!\w)hint(?= (?:says|is|gives|was)))\b", re.I)
+_INNOCENT = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        # the answer is ..., my label would be ..., the only label that covers it
+        r"\b(?:the|my|our|an?) (?:(?:final|correct|right|best|only|better|likely|likeliest|closest|proper|suitable|short|natural|obvious|logical|safest|"
+        r"most \w+) )*(?:answer|label)(?: here| then| thus| to (?:this|the) question)?,?(?: then| therefore| thus| hence)?,? "
+        r"(?:(?:should|must|would|has to|can only|will|may|might|can|could|ought to)(?: \w+)? be|is|becomes|remains|that (?:fits|covers|suits|describes|matches)|for (?:that|this|it|such|the)"
+        r"|to (?:choose|pick|give)|would|which (?:fits|covers|suits|describes))\b",
+        r"(?:^|[.;:,(]\s?|\b(?:final|so|therefore|thus|hence|the|my|our|short|correct)\s)answer\s?(?:[:=]|is\b)",
+        # it is the answer, I give as my answer, that leads me to the answer
+        r"\b(?:is|are|be|as|for|on|makes?|making|remains?)\b[^.;,]{0,40} (?:the|my|our|an?|its) (?:(?!given|provided|known|expected|official|reference)\w+ ){0,2}"
+        r"(?:answer|label)(?: for (?:that|it|this)| (?:i|we)['\u2019]?(?:d| would)? (?:give|choose|pick))?\b",
+        r"\b(?:lead\w*|brings?|takes?|gets?|come|comes|arrive|arrives|confirm|confirms|check|double-check|state|give|write|decide on|determine|find|derive|reach|settle on|choose|"
+        r"supports?|gives) (?:me |us )?(?:to |at |on )?(?:the|an?|this|that|my|our) (?:(?:final|right|correct|best|same) )?(?:answer|label)\b(?! (?:that|which|was|has))",
+        # to answer, I would label this
+        r"\b(?:to|i|we|can|would|could|i['\u2019]d|we['\u2019]d|will|must|should|let me|and|then) (?:\w+ly |now |simply |just )?(?:answer|label)\b|\banswer(?:ing)? "
+        r"(?:the|this|that|with|in|by|such)\b",
+        # what the question offers
+        r"\b(?:answer|label) (?:choices?|options?|list|format|letters?|set|names?|candidates?)\b|\b(?:given|provided|possible|candidate|available|listed|offered|allowed|"
+        r"other|remaining|these|those|all|any|no|of the|none of the|two|three|four|several|class) (?:\w+ )?(?:labels?|answers)\b|\b(?:labels|answers) (?:that )?"
+        r"(?:are |were )?(?:provided|given|available|offered|listed|on offer|allowed|in the|above|below|from)\b",
+        r"\b(?:the|a) label [\w /'\"\u201c\u201d-]{1,40}? (?:is (?:the )?(?:most|best|only|right|closest|better)|fits|suits|seems|would|describes|matches)\b",
+    )
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def told(reasoning: str) -> str:
     """The words with which `reasoning` shows that its writer had been told the answer; "" for none."""
     groups = _held(_GROUPS, reasoning)
-    for sentence in _SENTENCE.split(reasoning) if groups else ():
+    spoken = any(word in reasoning.lower() for word in _SPOKEN_OF)
+    for sentence in _SENTENCE.split(reasoning) if groups or spoken else ():
         for _, signs in _held(groups, sentence):
             if found := signs.search(sentence):
                 return " ".join(found[0].split())
+        if spoken and (words := _named(sentence)):
+            return words
     return ""
+
+
+def _named(sentence: str) -> str:
+    """The words that speak of an answer which is there already; "" for none."""
+    if not any(word in sentence.lower() for word in _SPOKEN_OF):
+        return ""
+    for innocent in _INNOCENT:
+        sentence = innocent.sub(" , ", sentence)
+    found = _NOUN.search(sentence)
+    return " ".join(found[0].split()) if found else ""
 
 
 def _held(groups: Iterable[Group], text: str) -> list[Group]:

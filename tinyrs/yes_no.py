@@ -57,6 +57,9 @@ def yes_or_no(question: str, steps: Sequence[str]) -> bool | None:
         return False if said and all(high <= least for _, high in said) else None
     if (such := _IS_SUCH.match(question.strip())) and (kind := next((k for k in _KINDS if such[2].lower() in k), None)):
         return _such(steps, such[1], such[2].lower(), kind)
+    if _ASKS_SAME.search(question):
+        last = [step for step in steps[-2:] if _OTHER.search(step) or _SAME.search(step)]
+        return not _OTHER.search(last[-1]) if last and not _DENIES.search(last[-1]) else None
     return _presence(question, steps)
 
 
@@ -64,6 +67,7 @@ def yes_or_no(question: str, steps: Sequence[str]) -> bool | None:
 
 _MORE_THAN = re.compile(rf"\bmore than ({NUMBER}) ([a-z -]{{1,60}}?)(?: (?:in|on|at|near|visible|present)\b.*)?\s?\??$", re.I)
 _IS_SUCH = re.compile(r"^(?:is|are) the (.{1,60}?) ([a-z]+)\s?\??$", re.I)
+_ASKS_SAME = re.compile(r"^(?:are|do|have) .{1,80}\b(?:of )?(?:the same|equal) \w+\s?\??$", re.I)
 _KINDS = tuple(
     frozenset(words.split())
     for words in (
@@ -222,7 +226,7 @@ def _only_maybe(step: str, about: re.Pattern) -> bool:
 
 _SAME = re.compile(r"\b(?:equal|same|as many|match(?:es)?|identical)\b", re.I)
 _OTHER = re.compile(
-    r"\b(?:not (?:equal|the same|identical|as many)|unequal|differs?|different|isn't equal|aren't equal)\b",
+    r"\b(?:not (?:equal|the same|identical|as many)|unequal|differ(?:s|ent)?|different|isn't equal|aren't equal)\b",
     re.I,
 )
 _MORE = re.compile(r"\b(more|greater|larger|higher|fewer|less|smaller|lower|outnumber\w*|exceeds?)\b", re.I)
