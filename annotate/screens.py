@@ -262,7 +262,9 @@ def desk(
         try:
             person = people.may(request, doing, typed)
         except rules.Refused:
-            return {**update, notice: gr.skip()}  # what another button was answered meanwhile stays
+            known = bool(people.login(request))  # but not for this: the button says so
+            hint = {empty: _empty("", review, named=True)} if known and caption is None else {}
+            return {**update, **hint, notice: gr.skip()}  # what another button was answered meanwhile stays
         # With the caption comes the name: a click may follow before anything else is answered.
         return update if caption else {**update, name: person, **following(person, finished, draft=draft)}
 
@@ -270,8 +272,7 @@ def desk(
         """Who is there: by login, or by the name that was typed before."""
         if not people.alone:
             person = people.login(request)
-            known = {badge: markup.person(person, person and people.role(person), people.way == "users")}
-            return {**known, empty: _empty("", review, named=True)} if person else known
+            return {badge: markup.person(person, person and people.role(person), people.way == "users")}
         known = saved if saved and isinstance(saved, str) and not typed else gr.skip()
         return {name: known}  # never an empty dict: Gradio takes that for one value of two
 
@@ -402,7 +403,7 @@ def desk(
     quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     live = {**quick, "trigger_mode": "always_last"}
     start = [item, name, done]
-    demo.load(recall_name, [remembered, name], [name, badge, empty], api_name=f"{api}annotator", **quick)
+    demo.load(recall_name, [remembered, name], [name, badge], api_name=f"{api}annotator", **quick)
     tab.select(
         told(arrive), [*start, kept, remembered], [*everything, name],
         api_name="review" if review else "annotate", **quick,

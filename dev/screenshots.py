@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,9 @@ def take(out: Path, only: Callable[[str], bool] = lambda name: True) -> list[Pat
                         made.append(out / f"{name}-{state}-{size}-{scheme}.png")
                         visitor.page.screenshot(path=made[-1], full_page=True)
                         print(made[-1], flush=True)
+                for card in Path(folder).glob("share-card.png"):
+                    made.append(out / f"{name}-share-card-{size}-{scheme}.png")
+                    shutil.copy(card, made[-1])
     return made
 
 

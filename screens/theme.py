@@ -23,6 +23,8 @@ THEME = gr.themes.Base(
     background_fill_secondary="#f4f6f7", background_fill_secondary_dark="#11161b",
     border_color_primary="#d5dce2", border_color_primary_dark="#303944",
     block_background_fill="#ffffff", block_background_fill_dark="#191f26",
+    # Only Gradio's own login page has panels: there no style sheet of ours applies.
+    panel_background_fill="#ffffff", panel_background_fill_dark="#191f26",
     block_border_color="#d5dce2", block_border_color_dark="#303944",
     block_label_text_color="#55616d", block_label_text_color_dark="#9eabb8",
     block_title_text_color="#37424d", block_title_text_color_dark="#c9d2da",

@@ -2,7 +2,7 @@
 
 A walk opens the page with `visit(url)`, which gives a `tests.visitor.Visitor` of some width and scheme, and yields
 (visitor, name of the state) at each of them. dev/screenshots.py photographs them, tests/test_states.py asks what has to
-hold in all. `folder` is the walk's own: what is stored and uploaded lies there.
+hold in all. `folder` is the walk's own: what is stored and uploaded lies there, and the card to share once it was made.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ def compare(visit, folder: Path):
         expect(visitor["#votes"]).to_be_visible()
         expect(visitor["#share-card"]).to_be_visible()
         yield visitor, "done"
+        with visitor.page.expect_download() as card:
+            visitor["#share-card"].click()
+        card.value.save_as(folder / "share-card.png")
         visitor["#card-b summary"].click()
         visitor["#below summary"].click()
         yield visitor, "unfolded"
@@ -263,6 +266,7 @@ def _measured() -> dict[str, dict]:
     told = {}
     for model, strict in (("pocket", 0.86), ("pocket-r1", 0.62)):
         for benchmark, kind in (("cls_AID", "cls"), ("VG_NWPU", "vg"), ("RSVQA_LR-presence", "vqa")):
+            strict -= 0.15
             told[f"{model}-{benchmark}"] = {
                 "benchmark": benchmark, "model": model, "kind": kind, "n": 1200, "strict": strict, "reference": strict,
                 "strict_interval": [strict - 0.04, strict + 0.04], "majority": 0.31, "chance": 0.0333,

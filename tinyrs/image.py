@@ -85,6 +85,10 @@ class Picture:
         return self.image.height
 
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How TIFF files begin, and those of more than 4 GiB."""
+
+
 def open_picture(source: str | Path | bytes, view: View | None = None) -> Picture:
     """Open a file, or the bytes of one. Limits are those of `config.Config()`.
 
@@ -109,10 +113,11 @@ def read_facts(path: str | Path) -> Facts:
         if not path.is_file():
             raise BadImage("There is no such file.")
         _check_bytes(path.stat().st_size, MAX_SCENE_BYTES)
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            contents = unpack(data)
-        if contents.format != "TIFF":
-            raise BadImage("Scenes are read from TIFF files; ask about other pictures on the Compare tab.")
+        with path.open("rb") as file:
+            if (start := file.read(4)) and start not in _TIFF:
+                raise BadImage("Scenes are read from TIFF files; ask about other pictures on the Compare tab.")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                unpack(data)
         return raster.facts(path)
     except BadImage:
         raise
@@ -140,7 +145,7 @@ def _is_large_tiff(path: str | Path, max_bytes: int) -> bool:
         if not path.is_file() or path.stat().st_size <= max_bytes:
             return False
         with path.open("rb") as file:
-            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+            return file.read(4) in _TIFF
     except (OSError, ValueError):
         return False  # _read() says what is wrong
 
