@@ -71,6 +71,7 @@ COMMANDS = (
     "bench.parity",
     "bench.store",
     "dev.docs",
+    "dev.screenshots",
 )
 
 TITLES = {

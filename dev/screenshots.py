@@ -58,10 +58,12 @@ def take(out: Path, only: Callable[[str], bool] = lambda name: True) -> list[Pat
 
 def sheets(pictures: Sequence[Path], out: Path) -> list[Path]:
     """Pictures of one look many to a sheet, each under its name; long ones go on in the next column."""
-    made, looks = [], sorted({picture.stem.rsplit("-", 2)[1:][0] + "-" + picture.stem.rsplit("-", 1)[1] for picture in pictures})
-    for look in looks:
-        wide = SHOWN[look.partition("-")[0]]
-        parts = [part for picture in pictures if picture.stem.endswith(look) for part in _parts(picture, wide)]
+    made, looks = [], {picture: tuple(picture.stem.rsplit("-", 2)[1:]) for picture in pictures}
+    for size, scheme in dict.fromkeys(looks.values()):
+        look, wide = f"{size}-{scheme}", SHOWN[size]
+        parts = [
+            part for picture in pictures if looks[picture] == (size, scheme) for part in _parts(picture, wide)
+        ]
         for number, sheet in enumerate(_laid_out(parts, wide), 1):
             made.append(out / f"{look}-{number:02}.png")
             sheet.save(made[-1])

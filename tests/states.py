@@ -380,6 +380,7 @@ def login(visit, folder: Path):
         yield visitor, "annotate"
         visitor.tab("Review")
         expect(visitor["#review-person"]).to_contain_text("Ada Lovelace")
+        expect(visitor["#review-annotate-empty"]).to_contain_text("Corrected captions wait here; press Next caption")
         visitor["#review-next"].click()
         expect(visitor["#review-annotate-notice [role=alert]"]).to_be_visible()
         yield visitor, "may-not"
