@@ -96,6 +96,7 @@ def draw(image: Image.Image, layers: Mapping[str, Sequence[Box]]) -> Image.Image
     scene = np.array(image.convert("RGB"))[:, :, ::-1].copy()  # supervision draws in BGR
     width, height = image.size
     line = max(2, round(max(width, height) / 350))
+    tags = []
     for letter, boxes in layers.items():
         look = LOOKS[letter]
         colour, dark = Color.from_hex(look.colour), Color.from_hex("#10151c")
@@ -111,12 +112,15 @@ def draw(image: Image.Image, layers: Mapping[str, Sequence[Box]]) -> Image.Image
             # The same corners as on the page, so that boxes that nearly agree do not hide one another's letter.
             left = max(0, x2 - side) if letter == "B" else min(x1, width - side)
             top = min(y2, height - side) if letter == "C" else max(0, y1 - side)
-            tag = Rect(x=left, y=top, width=side, height=side)
-            scene = sv_draw.draw_filled_rectangle(scene, tag, colour)
-            middle = Point(tag.x + side / 2, tag.y + side / 2)
-            scene = sv_draw.draw_text(
-                scene, letter, middle, dark, text_scale=side / 34, text_thickness=max(1, line // 2)
-            )
+            tags.append((letter, colour, Rect(x=left, y=top, width=side, height=side)))
+    # Last, so that no line goes through a letter.
+    for letter, colour, tag in tags:
+        scene = sv_draw.draw_filled_rectangle(scene, tag, colour)
+        # A letter is drawn a little below what it is told is its middle.
+        middle = Point(tag.x + tag.width / 2, tag.y + 0.42 * tag.height)
+        scene = sv_draw.draw_text(
+            scene, letter, middle, dark, text_scale=tag.width / 34, text_thickness=max(1, line // 2)
+        )
     return Image.fromarray(scene[:, :, ::-1])
 
 
