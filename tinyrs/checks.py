@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tinyrs import conclusions, places, tally
 from tinyrs.example import Box, Question, Task
@@ -426,7 +427,12 @@ _CLAUSE = re.compile(r"[,;:]\s+|\s(?=and )")
 
 def _content(words: Sequence[str]) -> frozenset[str]:
     """The words that say something, without their endings."""
-    return frozenset(_ENDING.sub("", word) for word in words if word not in _LITTLE)
+    return frozenset(_stem(word) for word in words if word not in _LITTLE)
+
+
+@lru_cache(maxsize=20_000)
+def _stem(word: str) -> str:
+    return _ENDING.sub("", word)
 
 
 _ENDING = re.compile(r"(?<=[a-z]{3})(?:ed|ing|es|s)$")

@@ -27,7 +27,7 @@ _ABOUT = r"(?:about |around |approximately |roughly )?"
 _RANGE = rf"(?:from|between)?\s?{_ABOUT}{_N}{_UNIT}\s?(?:to|and|-|\u2013|until)\s?{_ABOUT}{_N}{_UNIT}"
 _SPREADS = r"\b(?:covers?|spans?|reach(?:es)?|occup(?:y|ies)|stretch(?:es)?|runs?|extends?|goes|takes(?: up)?|lies|is)\b"
 # "its top left corner sits at 130, 540": a point without brackets
-_CORNER = re.compile(rf"(\b(?:corners?|cent(?:er|re)|foot|base|tip|position)\b[^.;\d(\[]{{0,25}}){_N}{_UNIT}\s?,\s?{_N}{_UNIT}(?!\s?,\s?\d)", re.I)
+_CORNER = re.compile(rf"(\b(?:corners?|cent(?:er|re)|foot|base|tip|position)\b[^.;\d(\[]{{0,25}}|\b(?:at|around|near)\s(?:about |around )?){_N}{_UNIT}\s?,\s?{_N}{_UNIT}(?!\s?(?:,|and)\s?\d|\.?\d)", re.I)
 _POINT = re.compile(rf"[(\[]\s?{_N}{_UNIT}\s?,\s?{_N}{_UNIT}\s?[)\]]")
 
 
@@ -74,7 +74,7 @@ _SPANS = re.compile(
 )
 _ABOUT_BOX = re.compile(
     r"\b(?:bounding box|box|coordinates?|corners?|edges?|spans?|spanning|extend\w*|starts?|starting|ends?|"
-    r"ending|ranges?|ranging|reach\w*|located|lies|position\w*|target|pixels?)\b",
+    r"ending|ranges?|ranging|reach\w*|located|lies|position\w*|target|pixels?|base|foot|tip|cent(?:er|re)|middle)\b",
     re.I,
 )
 _ELSEWHERE = re.compile(r"\b(?:other|another|next(?! to)|second|(?<!upper )(?<!lower )(?<!left )(?<!right )(?<!middle )(?<!top )(?<!bottom )third|neighbou?r\w*|not the|instead)\b", re.I)
@@ -283,15 +283,15 @@ _SIDE = (
 )
 _NOUN = r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|quarter|third|border|margin|end|zone)"
 _PLACE = re.compile(
-    r"(?:\b(?:touch(?:es|ing)?|reach(?:es|ing)?|far to|all the way to|in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes(?: up)?|is|are) (?:nearly |almost )?"
-    r"(?:the )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){0,2}"
+    r"(?:\b(?:through|across|touch(?:es|ing)?|reach(?:es|ing)?|far to|all the way to|in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes(?: up)?|is|are) (?:nearly |almost )?"
+    rf"(?:the )?(?:{_FRAME}['\u2019]s )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){{0,2}}"
     rf"((?:{_SIDE}[- ]?(?:and |to )?){{1,3}})"
     # "the left side of the road" is no place in the picture
     rf"(?:{_NOUN}\b(?! of (?!(?:the|this) {_FRAME}\b|it\b))|of (?:the|this) {_FRAME}\b|(?=[,.;)]|$)"
     r"|(?=(?:there|i|we|is|are|has|lies|stands|sits|shows|carries|seems|looks|appears|fits|matches|which|that)\b))",
     re.I,
 )
-_OFF_CENTER = re.compile(rf"\b(left|right) of (?:the )?(?:{_FRAME}(?:['\u2019]s)? )?(?:center|centre|middle)\b", re.I)
+_OFF_CENTER = re.compile(rf"\b(cent)(?:ered|red) in (?:the|this) {_FRAME}\b|\b(left|right) of (?:the )?(?:{_FRAME}(?:['\u2019]s)? )?(?:center|centre|middle)\b", re.I)
 _RUNS = re.compile(r"\bfrom\b.{0,80}\bto\b", re.I)
 # The sentence is about something else as well, or about what the thing throws or points at.
 _BESIDE = re.compile(
@@ -315,6 +315,10 @@ _IS_FOUND = re.compile(
 _CLAUSES = re.compile(r";\s+")
 # where a thing is going, which is not where it is
 _HEADING = re.compile(r"\b(?:sail|head|mov|point|driv|fly|flies|turn|going|goes|lead|fac|look)\w* towards? [^,.;]*", re.I)
+_ACROSS = re.compile(
+    rf"\bfrom (?:the )?{_SIDE}(?: {_NOUN})? to (?:the )?{_SIDE}(?: {_NOUN})?\b(?: of (?:the|this) {_FRAME})?", re.I
+)
+_ANY_SIDE = re.compile(r"upper|lower|top|bottom|left|right|cent|middle|north|south|east|west", re.I)
 _ITSELF = re.compile(r"\bitself\b|\b(?:its|the \w+) (?:base|foot|body|center|centre)\b", re.I)
 _FAR = 0.55 * BOX_SCALE
 _MIDDLE = (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
@@ -335,11 +339,13 @@ def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> 
     if phrase.lower().count(head) > 1:  # "the ship left of the other ship": a sentence may be about either
         return ""
     about = re.compile(rf"\b\w{{0,8}}(?:{re.escape(head)}|\bbox\b|\bit\b|\b(?:that|this) one\b|target)", re.I)
-    steps = [_HEADING.sub("", step) for step in steps[-6:]]
+    steps = [_ACROSS.sub("", _HEADING.sub("", step)) if _ANY_SIDE.search(step) else step for step in steps[-6:]]
     if not any(about.search(step) for step in steps):
         return _unnamed(steps, boxes)
     for at in range(len(steps) - 1, -1, -1):
         step, then = steps[at], steps[at + 1] if at + 1 < len(steps) else ""
+        if not _ANY_SIDE.search(step):
+            continue
         named = _THAT_IS_IT.search(then) and about.search(then)
         named = named or about.search(step)
         clauses = [
@@ -349,7 +355,7 @@ def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> 
         ]
         if len(clauses) < len(_CLAUSES.split(step)):  # what is left of the sentence must speak of the thing by itself
             clauses = [clause for clause in clauses if about.search(clause) or _ITSELF.search(clause)]
-        found = [place for clause in clauses for place in _PLACE.findall(clause) + _OFF_CENTER.findall(clause)]
+        found = [place for clause in clauses for place in _places(clause)]
         if not found or not named:
             continue
         # Of two places that a sentence names one may be another thing's.
@@ -358,11 +364,15 @@ def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> 
     return ""
 
 
+def _places(text: str) -> list[str]:
+    return _PLACE.findall(text) + [found[1] or found[2] for found in _OFF_CENTER.finditer(text)]
+
+
 def _unnamed(steps: Sequence[str], boxes: Sequence[Box]) -> str:
     """Where the thing goes by another name throughout: a sentence that says where something lies, if none fits."""
     wrong = ""
     for step in steps:
-        found = [] if _DIGIT.search(step) or _ELSEWHERE.search(step) or _RUNS.search(step) or _BESIDE.search(step) else _PLACE.findall(step)
+        found = [] if _DIGIT.search(step) or _ELSEWHERE.search(step) or _RUNS.search(step) or _BESIDE.search(step) else _places(step)
         if any(_lies(box, said.lower()) for box in boxes for said in found):
             return ""
         if found and _IS_FOUND.search(step):

@@ -52,7 +52,7 @@ _SIGNS = (
         ),
         (
             # the given answer, the box that was provided, the label supplied
-            rf"\b(?:the|this|that|my|your|its|an?) (?:\w+ )?{_GIVEN} (?:correct |final |true )?{_ANSWER}\b{_LIST}",
+            rf"\b(?:the|this|that|my|your|its|an?) (?:\w+ )?{_GIVEN} (?:correct |final |true |class |scene |image )?{_ANSWER}\b{_LIST}",
             r"\b(?:answer|caption|annotation|response|solution|(?:bounding )?box(?:es)?|coordinates|count|label|ground[- ]truth|result)\b"
             r"(?: that)?(?: (?:is|are|was|were|has been|have been|i (?:was|am|have been)|we (?:were|are)))?(?: already| just| been)*"
             r" (?:provided|supplied|specified|handed|told|known beforehand|known in advance)\b(?! (?:by|from) (?:the )?(?:shape|size|texture))",
@@ -234,12 +234,29 @@ _GROUPS = tuple((words.split("|"), re.compile("|".join(signs), re.I)) for words,
 # Whoever was not told speaks of an answer or a label as of what the sentences come to, and of a solution never.
 _SPOKEN_OF = ("answer", "label", "solution", "annotation", "data set", "dataset", "hint")
 _NOUN = re.compile(r"\b(?:the |this |that |an? |its |my )?(?:\w+ )?(?:answers?|labels?|solutions?|annotations?|data ?sets?|(?<!\w)hint(?= (?:says|is|gives|was)))\b", re.I)
+# Words for how the writer came to know, or for what the text is written: who only looks at a picture needs none of them.
+_TALE = re.compile(
+    r"(?<!all )\btold\b(?! apart)|\binformed\b|\bsupplied\b(?! (?:by|with|from|water))|\bdisclosed\b|\b(?:was|were|been|is|are) revealed\b|\bcommunicated\b|"
+    r"\brational(?:e|i[sz]e|i[sz]ing|i[sz]ation)\b|\bjustif(?:y|ying|ied|ies|ication)\b|\btruth\b|\bbeforehand\b|\bhanded\b(?! (?:over )?(?:side|corner))|\bnotified\b|"
+    r"\binstructed\b|\b(?:somebody|someone) (?:has |had )?already\b|\b(?:gave|sent|showed) (?:me|us)\b(?! (?:an? |the )?(?:total|sum|count|number|\d|one|two|three|"
+    r"four|five|six|seven|eight|nine|ten)\b)|\b(?:set|fixed|chosen|prepared|decided|selected) for (?:us|me)\b|"
+    r"\b(?:explanation|reasoning|argument|chain of thought)s? (?:has|have|must|should|needs?|is|are|ought)(?: to)? (?:lead|end|arrive|point|get|support|match|fit|mention)\b|"
+    r"\b(?:was|were|is|has been|have been|been|already) (?:given|provided|stated|specified)(?= ?(?:[.,;:]|$| (?:to (?:me|us)|for (?:me|us)|as (?:the|an?|correct|right|true)|already|here|and)\b))|"
+    r"\bthe (?:correct|right|true) (?:response|answer|class|category|option|choice|label|letter|count|box), [^.;,]{1,40}, (?:is|was|can|has|must|may|gets|finds|fits)\b",
+    re.I,
+)
+_GROUPS += (
+    (
+        "told|inform|supplied|disclosed|revealed|communicated|rational|justif|truth|beforehand|handed|notified|instructed|somebody|someone|gave|"
+        " sent |showed|for us|for me|explanation|reasoning|argument|chain of thought|given|provided|stated|specified|the correct|the right |the true ".split("|"),
+        _TALE,
+    ),
+)
 _INNOCENT = tuple(
     re.compile(pattern, re.I)
     for pattern in (
         # the answer is ..., my label would be ..., the only label that covers it
-        r"\b(?:the|my|our|an?) (?:(?:final|correct|right|best|only|better|likely|likeliest|closest|proper|suitable|short|natural|obvious|logical|safest|"
-        r"most \w+) )*(?:answer|label)(?: here| then| thus| to (?:this|the) question)?,?(?: then| therefore| thus| hence)?,? "
+        r"\b(?:the|my|our|an?) (?:(?!given|provided|known|expected|official|reference|supplied|stated|hidden)\w+ ){0,3}(?:answer|label)(?: here| then| thus| to (?:this|the) question)?,?(?: then| therefore| thus| hence)?,? "
         r"(?:(?:should|must|would|has to|can only|will|may|might|can|could|ought to)(?: \w+)? be|is|becomes|remains|that (?:fits|covers|suits|describes|matches)|for (?:that|this|it|such|the)"
         r"|to (?:choose|pick|give)|would|which (?:fits|covers|suits|describes))\b",
         r"(?:^|[.;:,(]\s?|\b(?:final|so|therefore|thus|hence|the|my|our|short|correct)\s)answer\s?(?:[:=]|is\b)",
