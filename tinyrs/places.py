@@ -18,9 +18,9 @@ EXACT, ROUGH = 30.0, 50.0
 _N = r"(-?\d{1,5}(?:\.\d{1,6})?)"
 _UNIT = r"\s?(?:px\b|pixels?\b|units?\b|%|percent\b)?"
 _AXIS = {
-    "x": r"(?:horizontally|across|from the left|along the width|of (?:the|its) (?:\w+ )?width|of the way across|"
+    "x": r"(?:horizontally|across|from the left|from left to right|along the width|of (?:the|its) (?:\w+ )?width|of the way across|"
     r"(?:on|along|in) (?:the )?(?:x\b|horizontal)[- ]?\w*)",
-    "y": r"(?:vertically|down|from the top|along the height|of (?:the|its) (?:\w+ )?height|of the way down|"
+    "y": r"(?:vertically|down|from the top|from top to bottom|along the height|of (?:the|its) (?:\w+ )?height|of the way down|"
     r"(?:on|along|in) (?:the )?(?:y\b|vertical)[- ]?\w*)",
 }
 _ABOUT = r"(?:about |around |approximately |roughly )?"
@@ -60,7 +60,7 @@ _EDGES = {
     "y2": _edges("y2", "bottom|lower"),
 }
 _LOOSE = {
-    axis: re.compile(rf"{_N}{_UNIT}\s?{words}|\b{axis}\s?(?:=|:|~|\u2248|(?:is |at )?(?:about|around|approximately|roughly|near)|is|at)\s?{_N}", re.I)
+    axis: re.compile(rf"{_N}{_UNIT}\s?{words}|\b{axis}(?:[- ](?:center|centre|coordinate|position|value))?\s?(?:=|:|~|\u2248|(?:is |at )?(?:about|around|approximately|roughly|near)|is|at)\s?{_N}", re.I)
     for axis, words in _AXIS.items()
 }
 _SIZES = {
@@ -278,7 +278,7 @@ def _size_claim(axis: str, value: float) -> _Claim:
 
 _FRAME = r"(?:image|picture|scene|photo\w*|frame|view|shot|tile)"
 _SIDE = (
-    r"(?:upper|lower|top|bottom|left|right|center|centre|central|middle|(?:north|south)[- ]?(?:east|west)|north|south|east|west)"
+    r"(?:upper|lower|lowest|highest|top|bottom|left|right|center|centre|central|middle|(?:north|south)[- ]?(?:east|west)|north|south|east|west)"
     r"(?:ern|most)?(?:[- ]?hand)?"
 )
 _NOUN = r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|quarter|third|border|margin|end|zone)"
@@ -318,7 +318,7 @@ _HEADING = re.compile(r"\b(?:sail|head|mov|point|driv|fly|flies|turn|going|goes|
 _ACROSS = re.compile(
     rf"\bfrom (?:the )?{_SIDE}(?: {_NOUN})? to (?:the )?{_SIDE}(?: {_NOUN})?\b(?: of (?:the|this) {_FRAME})?", re.I
 )
-_ANY_SIDE = re.compile(r"upper|lower|top|bottom|left|right|cent|middle|north|south|east|west", re.I)
+_ANY_SIDE = re.compile(r"upper|highest|lowe|top|bottom|left|right|cent|middle|north|south|east|west", re.I)
 _ITSELF = re.compile(r"\bitself\b|\b(?:its|the \w+) (?:base|foot|body|center|centre)\b", re.I)
 _FAR = 0.55 * BOX_SCALE
 _MIDDLE = (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
@@ -382,8 +382,8 @@ def _unnamed(steps: Sequence[str], boxes: Sequence[Box]) -> str:
 
 def _lies(box: Box, said: str) -> bool:
     left, right = "left" in said or "west" in said, "right" in said or "east" in said
-    up = "upper" in said or "top" in said or "north" in said
-    down = "lower" in said or "bottom" in said or "south" in said
+    up = "upper" in said or "highest" in said or "top" in said or "north" in said
+    down = "lowe" in said or "bottom" in said or "south" in said
     if not (left or right or up or down):
         low, high = _MIDDLE
         return box.x1 < high and box.x2 > low and box.y1 < high and box.y2 > low

@@ -336,7 +336,12 @@ _TALE = re.compile(
     r"\b(?:was|were|is|has been|have been|been|already) (?:given|provided|stated|specified)(?= ?(?:[.,;:]|$|"
     r" (?:to (?:me|us)|for (?:me|us)|as (?:the|an?|correct|right|true)|already|here|and)\b))|"
     r"\bthe (?:correct|right|true) (?:response|answer|class|category|option|choice|label|letter|count|"
-    r"box), [^.;,]{1,40}, (?:is|was|can|has|must|may|gets|finds|fits)\b",
+    r"box), [^.;,]{1,40}, (?:is|was|can|has|must|may|gets|finds|fits)\b"
+    r"|\bthe true (?:box|category|class|count|answer|label|location|position|value|number)\b|\bannounced\b|\bverified as\b|"
+    r"\b(?:has|had|have) been (?:set|fixed|verified|decided) (?:to|as|at|by)\b|"
+    r"\b(?:info|information|facts?|details?|data) (?:that |which )?(?:i|we) (?:got|have|had|received|was|were)\b|"
+    r"\b(?:this|the) (?:sample|example|entry)(?:['\u2019]s)?\b|\bsupposed to\b(?! be\b)|\bcome up with\b|\bassistant\b|\bexperts?\b|\brevealing\b|"
+    r"\b(?:i|we) (?:already )?know (?:that )?(?:it|this|from|what|the(?! answer (?:should|must|will)))\b|\bknow that [^.;,]{1,40} is (?:right|correct|true)\b",
     re.I,
 )
 _GROUPS += (
@@ -344,7 +349,7 @@ _GROUPS += (
         "told|inform|supplied|disclosed|revealed|communicated|rational|justif|truth|beforehand|handed|notified|"
         "instructed|somebody|someone|gave|"
         " sent |showed|for us|for me|explanation|reasoning|argument|chain of thought|given|provided|stated|"
-        "specified|the correct|the right |the true ".split("|"),
+        "specified|the correct|the right |the true |announced|verified|been set|been fixed|been decided|info|fact|detail|data|sample|example|entry|supposed|come up with|assistant|expert|know ".split("|"),
         _TALE,
     ),
 )
@@ -360,7 +365,8 @@ _INNOCENT = tuple(
         r"|to (?:choose|pick|give)|would|which (?:fits|covers|suits|describes))\b",
         r"(?:^|[.;:,(]\s?|\b(?:final|so|therefore|thus|hence|the|my|our|short|correct)\s)answer\s?(?:[:=]|is\b)",
         # it is the answer, I give as my answer, that leads me to the answer
-        r"\b(?:is|are|be|as|for|on|makes?|making|remains?)\b[^.;,]{0,40} (?:the|my|our|an?|its) (?:(?!given|"
+        r"\b(?:as|for|on) (?:the|my|our|an?|its) (?:(?!given|provided|known|expected|official|reference)\w+ ){0,2}(?:answer|label)\b",
+        r"\b(?:is|are|be|makes?|making|remains?)\b[^.;,]{0,40} (?:the|my|our|an?|its) (?:(?!given|"
         r"provided|known|expected|official|reference)\w+ ){0,2}"
         r"(?:answer|label)(?: for (?:that|it|this)| (?:i|we)['\u2019]?(?:d| would)? (?:give|choose|pick))?\b",
         r"\b(?:lead\w*|brings?|takes?|gets?|come|comes|arrive|arrives|confirm|confirms|check|double-check|state|"
