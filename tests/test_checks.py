@@ -2,12 +2,12 @@
 
 import json
 import random
-import time
 
 import pytest
 
 from bench import checks as bench
 from tests.captions import BROKEN, BY_HAND, KINDS, Caption, hard
+from tests.clock import least
 from tinyrs.checks import CHECKS, check
 from tinyrs.example import Box, Question, Task
 from tinyrs.prompt import guess_task
@@ -424,10 +424,9 @@ def test_no_text_makes_it_raise():
 @pytest.mark.parametrize(
     "piece", ["left is ", "is not a bridge ", "[1,2,3,4] ", "1 ", "upper left ", "a", " ", "A. "]
 )
-def test_a_megabyte_takes_less_than_a_second(piece):
+def test_two_megabytes_take_less_than_two_seconds(piece):
     text = piece * (1_000_000 // len(piece))
     for question in QUESTIONS:
-        started = time.thread_time()
-        check(question, text, "[[1,2,3,4]]")
-        check(Question(text, question.task, question.labels), "I see it.", text, given=text)
-        assert time.thread_time() - started < 2
+        long = Question(text, question.task, question.labels)
+        both = lambda: (check(question, text, "[[1,2,3,4]]"), check(long, "I see it.", text, given=text))  # noqa: E731
+        assert least(both, 2) < 2
