@@ -95,6 +95,7 @@
 
   function arrived() {
     if (line.textContent.endsWith("waiting for the server to answer.")) tell("");
+    if (current === "press") last = "";  // what it was answered is news, also in the same words
     under = 0;
     current = "";
     flush();
@@ -509,15 +510,18 @@
 
   // What the server has changed
 
-  let wanted = "", last = null;
+  let wanted = "", last = "", repeated = "";
 
   /** What the server said, also to whoever has scrolled away from where it stands. */
   function news() {
     const notice = [...document.querySelectorAll("[id$=annotate-notice] .notice")].find(visible);
-    if (!notice || notice === last) return;
-    last = notice;
+    const said = notice?.textContent || "";  // Gradio may write a new sentence into the old node
+    if (said === last) return;
+    last = said;
+    if (!said) return;
     const { top, bottom } = notice.getBoundingClientRect();
-    if (bottom < 0 || top > window.innerHeight) tell(notice.textContent, 6000);
+    if (bottom < 0 || top > window.innerHeight) tell(repeated = said, 6000);
+    else if (line.textContent === repeated) tell("");  // it is about what was before
   }
 
   new MutationObserver(() => {

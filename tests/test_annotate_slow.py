@@ -131,3 +131,17 @@ def test_a_refusal_is_seen_wherever_the_page_was_scrolled_to(browser):
         expect(visitor["#annotate-notice"]).not_to_be_in_viewport()
         expect(visitor[".sending"]).to_contain_text("cannot be accepted yet")
         expect(visitor[".sending"]).to_be_in_viewport(ratio=1)
+        assert not visitor.errors
+
+
+def test_what_was_repeated_at_the_edge_goes_when_something_newer_is_in_sight(browser):
+    demo = page()
+    captions(demo.page.store, 2)
+    with served(demo) as url, opened(browser, url, viewport={"width": 390, "height": 600}) as visitor:
+        visitor["#accept"].click()
+        expect(visitor[".sending"]).to_contain_text("Accepted")
+        visitor.page.evaluate("document.querySelector('#reject').click(); window.scrollTo(0, 0)")
+        expect(visitor["#annotate-notice"]).to_contain_text("Rejected")
+        expect(visitor["#annotate-notice"]).to_be_in_viewport()
+        expect(visitor[".sending"]).to_have_text("", timeout=2000)  # by itself it goes after six seconds
+        assert not visitor.errors
