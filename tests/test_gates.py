@@ -6,10 +6,8 @@ A test here asks the page itself what there is, so that a screen that is added l
 from __future__ import annotations
 
 import json
-import struct
 import threading
 import time
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
@@ -21,6 +19,7 @@ import app
 import screens.page
 from annotate.people import People
 from bench.memory import peak
+from bench.others import bomb
 from screens.api import NAMES
 from tests.fake import FakeEngine
 from tests.pages import ASKED, SHORT, THOUGHT, close_pages, engines, page, picture_bytes, served
@@ -87,17 +86,6 @@ def models_of(demo) -> list:
 # Row 1: a picture that would unpack to far more than it weighs
 
 
-def bomb(side: int) -> bytes:
-    """A PNG that says it has `side` x `side` pixels; its data are short."""
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    rows = zlib.compress(bytes(1 + 3 * side) * 64)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
 def scene_bomb(path) -> bytes:
     """A TIFF of few bytes whose one block would have to be unpacked at once."""
     size = {"width": 14_000, "height": 14_000, "count": 3, "blockysize": 14_000}
@@ -111,7 +99,7 @@ def test_a_bomb_is_refused_on_every_way_in_and_the_others_go_on(tmp_path):
     demo = page(engines(a=(SHORT,) * 9, b=(THOUGHT,) * 9))
     slowest = 0.0
     with served(demo) as url, httpx.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(1) as other:
-        bombs = {"b.png": bomb(14_000), "b.tif": scene_bomb(tmp_path / "b.tif")}
+        bombs = {"b.png": bomb(), "b.tif": scene_bomb(tmp_path / "b.tif")}
         paths = client.post("/gradio_api/upload", files=[("files", item) for item in bombs.items()]).json()
         png, tif = ({"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths)
         ways = [
