@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,11 @@ class Compare:
     """The tab's components and what happens on each event.
 
     `state` holds what is shown (`Shown`). A part of the tab (`self.parts`) has `outputs`, the components that it
-    changes; `after(shown)`, their updates once nothing is running; and `before()`, those while it is asked.
+    changes, and `after(shown)`, their updates once nothing is running.
+
+    Every word that comes costs Gradio time for each output of the event that brings it, so `put` changes the cards and the
+    picture alone; the rest follows in `settle`. In between the style sheet keeps out of sight what is not true meanwhile:
+    a card that is written says so (`data-running`).
     """
 
     def __init__(self, demo: gr.Blocks, page: Page):
@@ -55,7 +60,7 @@ class Compare:
                 keep.draw_below()
                 self.parts, self.link = [votes, keep, Talk(self)], keep.link
         self.outputs = [
-            self.state, self.key, self.viewer, self.pick, self.question, self.kind, self.ask, self.stop, self.again, self.notice,
+            self.state, self.key, self.viewer, self.pick, self.question, self.kind, self.again, self.notice,
             *self.cards.values(), *self.heads.values(), *self.abouts.values(), *self.pickers.values(),
             self.sight, *(component for part in self.parts for component in part.outputs),
         ]  # fmt: skip
@@ -101,7 +106,7 @@ class Compare:
             )
             with gr.Row(elem_classes="actions"):
                 self.ask = gr.Button("Ask both", variant="primary", elem_id="ask", size="md", min_width=120)
-                self.stop = gr.Button("Stop", visible=False, elem_id="stop", size="md", min_width=120)
+                self.stop = gr.Button("Stop", elem_id="stop", size="md", min_width=120)
                 self.again = gr.Button("Ask again", visible=False, elem_id="again", size="md", min_width=120)
             self.size = size.chips("size")
             self.sight = gr.HTML("", elem_id="sight")
@@ -150,7 +155,7 @@ class Compare:
             [self.ask.click, self.again.click, self.question.submit],
             self.answer,
             [self.state, self.question, self.kind, *self.pickers.values(), self.blind, self.size],
-            everything,
+            [self.state, self.viewer, self.notice, *self.cards.values()],
             api_name="put",
             concurrency_limit=1,
             concurrency_id="models",
@@ -158,6 +163,7 @@ class Compare:
             trigger_mode="once",
             **PRIVATE,
         )
+        settled = asking.then(self.settle, self.state, everything, api_name="settle", **QUICK)
         self.stop.click(self.stop_it, api_name="stop", **QUICK)
         for picker in self.pickers.values():
             picker.change(
@@ -171,10 +177,10 @@ class Compare:
         ahead = (self.look_ahead, [self.state, self.size, *self.pickers.values()], self.sight)
         changed = [self.size.input, *(picker.change for picker in self.pickers.values())]
         gr.on(changed, *ahead, api_name="sight", trigger_mode="always_last", **QUICK)
-        for event, name in ((chosen, "chosen"), (taken, "taken"), (asking, "asked"), (loading, "loaded")):
+        for event, name in ((chosen, "chosen"), (taken, "taken"), (settled, "asked"), (loading, "loaded")):
             event.then(*ahead, api_name=f"sight_{name}", **QUICK)
         for part in self.parts:
-            part.connect(told_, asking, loading)
+            part.connect(told_, settled, loading)
         for event, name in ((self.parts[0].voted, "voted"), (self.parts[0].revealed, "revealed")):
             event.then(*ahead, api_name=f"sight_{name}", **QUICK)
         demo.unload(self.leave)
@@ -185,17 +191,13 @@ class Compare:
         """Every component that depends on what is shown, once nothing is running."""
         update = {
             self.state: shown,
-            self.ask: gr.update(visible=True),
-            self.stop: gr.update(visible=False),
             self.again: gr.update(visible=shown.asked),
-            self.pick: gr.update(label="Choose another picture", interactive=True),
+            self.pick: gr.update(label="Choose another picture"),
         }
         if picture:
             update[self.viewer] = viewer(shown)
-        for side in SIDES:
-            update[self.cards[side]] = card(shown, side) if shown.asked else empty_card(side)
-        if not shown.blind:
-            update |= self.unmask(shown)
+        update |= self._cards(shown)
+        update |= self.mask() if shown.blind else self.unmask(shown)
         for part in self.parts:
             update |= part.after(shown)
         return update
@@ -266,7 +268,7 @@ class Compare:
         large: str = "full",
     ):
         page, session = self.page, request.session_hash or secrets.token_hex(8)
-        cancelled = None
+        cancelled, before = None, shown
         try:
             if shown is None:
                 raise Sentence("Choose a picture first: drop or paste one, or take an example.")
@@ -279,40 +281,50 @@ class Compare:
             engines = {side: page.open_engine(spec) for side, spec in specs.items()}
             cancelled = page.start(session)
             shown = shown.next(asked, names, blind, how.max_pixels)
-            yield self._asking(shown)
+            yield {
+                self.notice: "",
+                **({self.viewer: viewer(shown)} if any(before.layers.values()) else {}),
+                **self._written(shown),
+            }
             picture = open_picture(shown.path)
             for shown, side, moved in follow(shown, engines, picture, cancelled):
                 if shown.states[side] == "done":
                     size.learn(page, specs[side], how, picture.image.size, shown.replies.get(side))
                 if not shown.blind:  # the pace of a side tells which model it is
                     yield {
-                        self.cards[side]: card(shown, side),
+                        self.cards[side]: card(shown, side, running=True),
                         **({self.viewer: viewer(shown)} if moved else {}),
                     }
-            yield self.paint(shown, picture=shown.blind)
+            yield {self.state: shown}
         except GeneratorExit:
             raise
         except Exception as error:
-            yield {
-                self.notice: render.notice(sentence(error)), self.ask: gr.update(visible=True),
-                self.stop: gr.update(visible=False), self.pick: gr.update(interactive=True),
-                **{picker: gr.update(visible=True) for picker in self.pickers.values()},
-            }  # fmt: skip
+            yield {self.notice: render.notice(sentence(error)), **(self._back(before) if cancelled else {})}
         finally:
             if cancelled is not None:
                 page.finish(session, cancelled)
 
-    def _asking(self, shown: Shown) -> dict:
-        """What changes at once when both are asked."""
-        update = {
-            self.notice: "", self.ask: gr.update(visible=False), self.again: gr.update(visible=False),
-            self.stop: gr.update(visible=True), self.pick: gr.update(interactive=False), self.viewer: viewer(shown),
-            **{self.cards[side]: card(shown, side) for side in SIDES},
-            **(self.mask() if shown.blind else {}),
-        }  # fmt: skip
-        for part in self.parts:
-            update |= part.before()
+    def settle(self, shown: Shown | None):
+        """All that depends on the answers, once both are there."""
+        return {} if shown is None else self.paint(shown, picture=shown.blind)
+
+    def _cards(self, shown: Shown) -> dict:
+        """Both sides as they are when nothing is running."""
+        return {
+            self.cards[side]: card(shown, side) if shown.asked else empty_card(side) for side in SIDES
+        }
+
+    def _back(self, before: Shown) -> dict:
+        """What was there before a question that failed."""
+        update = self._cards(before)
+        if any(before.layers.values()):
+            with contextlib.suppress(Sentence):  # that the picture is gone is what the person is told anyway
+                update[self.viewer] = viewer(before)
         return update
+
+    def _written(self, shown: Shown) -> dict:
+        """Both sides while they are written."""
+        return {self.cards[side]: card(shown, side, running=True) for side in SIDES}
 
     def stop_it(self, request: gr.Request):
         self.page.stop(request.session_hash)
@@ -373,13 +385,16 @@ def viewer(shown: Shown) -> str:
     return render.viewer(uri, *shown.size, layers, names, shown.notes, shown.name)
 
 
-def card(shown: Shown, side: str) -> str:
-    """One side's answer so far."""
+def card(shown: Shown, side: str, running: bool = False) -> str:
+    """One side's answer so far; `running` until both are done."""
     state = shown.states.get(side, "done")
+    when = ("blind" if shown.blind else "named") if running else ""
     hint = "Looking at the picture" if state == "waiting" else "Writing"
     if shown.blind and side in shown.answers:
         error = "This side failed." if shown.errors.get(side) else ""
-        return render.answer_card(side, helped.hidden(shown.answers[side]), state="blind", error=error)
+        return render.answer_card(
+            side, helped.hidden(shown.answers[side]), state="blind", error=error, running=when
+        )
     return render.answer_card(
         side,
         shown.answers.get(side),
@@ -387,6 +402,7 @@ def card(shown: Shown, side: str) -> str:
         state=state,
         error=shown.errors.get(side, ""),
         hint=hint,
+        running=when,
     )
 
 

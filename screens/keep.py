@@ -88,17 +88,6 @@ class Keep:
             **quick,
         )
 
-    def before(self) -> dict:
-        """While both are asked nothing of the last answers is left."""
-        hidden = gr.update(visible=False)
-        return {
-            self.below: "",
-            self.link: "",
-            self.row: hidden,
-            self.panel: hidden,
-            **dict.fromkeys(self.tab.flags.values(), hidden),
-        }
-
     def after(self, shown: Shown) -> dict:
         """The updates once nothing is running."""
         over = shown.asked and not shown.blind

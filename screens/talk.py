@@ -39,9 +39,6 @@ class Talk:
             api_visibility="private", queue=False, show_progress="hidden",
         )  # fmt: skip
 
-    def before(self) -> dict:
-        return {}
-
     def after(self, shown: Shown) -> dict:
         """One line for each earlier question, oldest first."""
         return {

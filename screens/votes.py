@@ -64,9 +64,6 @@ class Votes:
         )
         self.revealed = self.reveal.click(told(self.show), tab.state, tab.outputs, api_name="reveal", **quick)
 
-    def before(self) -> dict:
-        return {self.panel: gr.update(visible=False)}
-
     def after(self, shown: Shown) -> dict:
         """An empty vote, once both sides have answered."""
         both = all(side in shown.replies and not shown.errors.get(side) for side in SIDES)

@@ -187,6 +187,7 @@ class Hands:
     ) -> Iterator[dict]:
         for update in self.event("put").fn(self.shown, text, kind, a, b, blind, self.request):
             yield self.read("put", update)
+        yield self.call_plain("settle", self.shown)
 
     def call_line(self, name: str) -> str:
         """A handler that wants nothing and gives one line."""

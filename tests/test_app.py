@@ -109,14 +109,15 @@ def test_the_libraries_are_new_enough_for_what_the_page_relies_on():
 
 def test_both_sides_stream_and_end_with_boxes_costs_and_overlap(hands):
     seen, updates = {}, list(hands.asking())
-    assert 'data-state="waiting"' in updates[0]["card-a"] and updates[0]["stop"]["visible"]
+    assert 'data-state="waiting"' in updates[0]["card-a"]
+    assert all("data-running" in update[card] for update in updates[:-1] for card in update if "card" in card)
     for update in updates:
         seen.update(update)
     assert "Well-formed, 1 box" in seen["card-a"] and "Well-formed, 1 box" in seen["card-b"]
     assert '<details class="reasoning">' in seen["card-b"] and "The longest hull" in seen["card-b"]
     assert "box side-a" in seen["viewer"] and "box side-b" in seen["viewer"]
     assert "IoU 0.7" in seen["below"] and "First token" in seen["card-a"]
-    assert seen["ask"]["visible"] and not seen["stop"]["visible"] and seen["again"]["visible"]
+    assert "data-running" not in seen["card-a"] + seen["card-b"] and seen["again"]["visible"]
     assert hands.shown.question.task.value == "grounding"
     assert not hands.demo.page.busy("one")
 
@@ -149,7 +150,7 @@ def test_asking_again_asks_the_same(hands):
 )
 def test_a_question_that_cannot_be_asked_gets_a_sentence(hands, text, kind, said):
     seen = hands.ask(text, kind)
-    assert said in seen["notice"] and seen["ask"]["visible"] and not hands.shown.asked
+    assert said in seen["notice"] and "running" not in seen["card-a"] and not hands.shown.asked
 
 
 def test_without_a_picture_one_is_asked_for():
@@ -205,7 +206,7 @@ def test_stop_keeps_what_was_written_and_frees_the_slot(picture_path):
         if "Water" in seen.get("card-b", "") and 'data-state="done"' in seen.get("card-a", ""):
             hands.call("stop")
     assert "Stopped before it was finished" in seen["card-b"] and "Water" in seen["card-b"]
-    assert "Well-formed" in seen["card-a"] and seen["ask"]["visible"]
+    assert "Well-formed" in seen["card-a"] and "data-running" not in seen["card-a"] + seen["card-b"]
     assert not hands.demo.page.busy("one")
     assert "Well-formed" in hands.ask()["card-b"]
 
@@ -262,7 +263,22 @@ def test_a_tiff_is_shown_as_a_picture_of_ours_with_what_was_done_to_it(tmp_path)
 
 def test_an_upload_that_was_deleted_is_asked_for_again(hands, tmp_path):
     (tmp_path / "harbour.png").unlink()
-    assert "choose it again" in hands.ask()["notice"]
+    assert "no such file" in hands.ask()["notice"]
+
+
+def test_after_a_question_that_failed_the_last_answers_stand_there_again(picture_path, monkeypatch):
+    hands = open_page(engines(a=("port", "port"), b=(THOUGHT, THOUGHT)), picture_path)
+    answered = hands.ask()
+    with monkeypatch.context() as broken:
+        broken.setattr("screens.compare.open_picture", lambda path: 1 / 0)
+        updates = list(hands.asking())
+    assert 'data-state="waiting"' in updates[0]["card-b"] and "box side-b" not in updates[0]["viewer"]
+    seen = {name: value for update in updates for name, value in update.items()}
+    assert FAILED in seen["notice"]
+    assert [seen[name] for name in ("card-a", "card-b", "viewer")] == [
+        answered[name] for name in ("card-a", "card-b", "viewer")
+    ]
+    assert not hands.demo.page.busy("one") and "Well-formed" in hands.ask()["card-b"]
 
 
 def test_boxes_can_be_downloaded_only_where_there_are_some(hands):

@@ -193,7 +193,7 @@ def test_reasoning_is_open_while_it_streams_and_folds_with_its_state_told(browse
         expect(visitor["#card-b details.reasoning summary"]).to_have_attribute("aria-expanded", "true")
         expect(visitor["#stop"]).to_be_visible()
         expect(visitor["#ask"]).to_be_hidden()
-        expect(visitor["#pick"]).to_be_disabled()
+        expect(visitor["#pick"]).to_be_hidden()
         visitor.shoot(tmp_path, "streaming")
         go.set()
         visitor.answered()

@@ -234,6 +234,7 @@ def answer_card(
     state: str = "empty",
     error: str = "",
     hint: str = "",
+    running: str = "",
 ) -> str:
     """One side's answer.
 
@@ -241,6 +242,7 @@ def answer_card(
             and nothing but its words may be told)
     error   the fixed sentence for the person when this side failed; what was written before stays visible
     hint    what stands there while nothing is written
+    running while either side is written: "named", or "blind" where nobody may see which model is which
     """
     parts = []
     reasoning = answer.reasoning if answer else ()
@@ -272,6 +274,7 @@ def answer_card(
     if reply is not None:
         parts.append(costs(reply))
     busy = ' aria-busy="true"' if live else ""
+    busy += f' data-running="{escape(running)}"' if running else ""
     return f'<div class="card side-{side.lower()}" data-state="{escape(state)}"{busy}>{"".join(parts)}</div>'
 
 
