@@ -36,16 +36,15 @@ def measure(count: int, rounds: int) -> dict:
         for number, picture in enumerate(pictures(count)):
             shown.append(many.Source(Path(folder) / f"{number}.png"))
             picture.save(shown[-1].path)
-        ask(shown[:1], engines)  # what is loaded once
+        ask(shown[:1], engines, many.LARGEST)  # what is loaded once
         for _ in range(rounds):
-            for way, many.LARGEST in largest.items():
+            for way, most in largest.items():
                 for engine in engines.values():
                     engine.prefixes.clear()
                 begun = now()
-                said[way] += ask(shown, engines)
+                said[way] += ask(shown, engines, most)
                 for name, then in begun.items():
                     spent[name][way] += now()[name] - then
-        many.LARGEST = largest["groups"]
     answers = len(said["groups"])
     found = {"pictures": count, "rounds": rounds, "answers": answers}
     found["same"] = sum(one == other for one, other in zip(said["groups"], said["alone"], strict=True))
@@ -55,9 +54,9 @@ def measure(count: int, rounds: int) -> dict:
     return found
 
 
-def ask(shown: Sequence[many.Source], engines: dict) -> list[str]:
-    """What both models answer to every question about every picture."""
-    groups = many.ask(shown, QUESTIONS, engines, PAIR, threading.Event())
+def ask(shown: Sequence[many.Source], engines: dict, largest: int) -> list[str]:
+    """What both models answer to every question about every picture, in groups of at most so many questions."""
+    groups = many.ask(shown, QUESTIONS, engines, PAIR, threading.Event(), largest=largest)
     return [asked.said(side) for group in groups for asked in group for side in PAIR]
 
 

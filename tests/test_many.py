@@ -102,10 +102,11 @@ def test_an_entry_that_unpacks_to_more_than_an_upload_may_be_is_refused_while_it
 # Asking in groups
 
 
-def put(tmp_path, texts: list[str], **engines) -> list[list[Asked]]:
+def put(tmp_path, texts: list[str], largest: int = LARGEST, **engines) -> list[list[Asked]]:
     questions = [Question(text) for text in texts]
     models = {side: engine.spec.name for side, engine in engines.items()}
-    return list(ask([Source(picture_file(tmp_path))], questions, engines, models, threading.Event()))
+    shown = [Source(picture_file(tmp_path))]
+    return list(ask(shown, questions, engines, models, threading.Event(), largest=largest))
 
 
 def test_groups_grow_while_the_models_are_quick_and_every_row_keeps_its_place(tmp_path):
@@ -115,6 +116,13 @@ def test_groups_grow_while_the_models_are_quick_and_every_row_keeps_its_place(tm
     rows = [row for group in groups for row in group]
     assert [row.said("A") for row in rows] == [f"answer {i}" for i in range(60)]
     assert [row.as_json()["asked_together"] for row in rows[:4]] == [1, 2, 2, 4]
+
+
+def test_groups_grow_no_larger_than_told(tmp_path):
+    for largest, sizes in ((1, [1] * 7), (3, [1, 2, 3, 1])):
+        groups = put(tmp_path, [f"Question {i}?" for i in range(7)], largest, A=FakeEngine(*"abcdefg"))
+        assert [len(group) for group in groups] == sizes
+        assert [row.said("A") for group in groups for row in group] == list("abcdefg")
 
 
 def test_groups_stay_small_while_a_model_is_slow(tmp_path, monkeypatch):

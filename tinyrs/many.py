@@ -176,10 +176,11 @@ def ask(
     models: Mapping[str, str],
     cancelled: threading.Event,
     options: Options = Options(),
+    largest: int = LARGEST,
 ) -> Iterator[list[Asked]]:
     """Put every question to every engine about every picture; what was answered before `cancelled` is set counts.
 
-    `models` names the engine of each side. What one engine cannot answer, and a picture that cannot be read, is told
+    `models` names the engine of each side; a group has at most `largest` questions. What one engine cannot answer, and a picture that cannot be read, is told
     in its row, and the others go on.
     """
     rows, size = _rows(pictures, questions, models, options.max_pixels), 1
@@ -190,7 +191,7 @@ def ask(
             return
         yield [_answered(row, events, len(group)) for row in group]
         took = time.monotonic() - started
-        size = min(2 * size, LARGEST) if took < QUICK else max(1, size // 2) if took > SLOW else size
+        size = min(2 * size, largest) if took < QUICK else max(1, size // 2) if took > SLOW else size
 
 
 def _rows(
