@@ -67,6 +67,7 @@ COMMANDS = (
     "bench.follow_up",
     "bench.batch",
     "bench.many",
+    "bench.threads",
     "bench.openvino",
     "bench.parity",
     "bench.store",

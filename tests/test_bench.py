@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from bench.__main__ import RUNS, keep
 from bench.page import JSON, PAGE, SECTIONS, page, quoted
 from dev import docs
+from tests.fake import FakeEngine
 
 STORED = json.loads(JSON.read_text(encoding="utf-8"))
 
@@ -80,6 +85,7 @@ def test_a_bench_measures_what_the_page_shows(name, untrained, capsys):
         ("choose", ["--rows", "0"]),
         ("visitors", ["--visitors", "0"]),
         ("pictures", ["--pictures", "0"]),
+        ("threads", ["--busy", "0"]),
         ("start", ["--times", "0"]),
         ("two_against_seven", ["--side", "30"]),
         ("__main__", ["--only", "zz"]),
@@ -90,6 +96,49 @@ def test_a_bench_that_cannot_measure_says_so(name, words, capsys):
 
     assert importlib.import_module(f"bench.{name}").main(words) == 2
     assert capsys.readouterr().err.endswith(".\n")
+
+
+def test_threads_are_compared_alone_and_beside_processes_that_spin(monkeypatch, capsys):
+    from bench import threads
+
+    beside = []
+
+    def asked(models, picture, question):
+        beside.append(len(multiprocessing.active_children()))
+        return ask(models, picture, question)
+
+    def engine(name):
+        fake = FakeEngine("yes", name=name)
+        fake.prefixes = {}
+        return fake
+
+    ask = threads.ask
+    monkeypatch.setattr(threads, "ask", asked)
+    monkeypatch.setattr(threads, "open_engine", engine)
+    monkeypatch.setattr(threads, "_worker", lambda number: ThreadPoolExecutor(1))
+    words = ["--models", "one,two", "--pictures", "2", "--busy", "1"]
+    assert threads.main([*words, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["busy"], row["threads"], row["n"]) for row in rows] == [(0, 1, 2), (0, 2, 2), (1, 1, 2), (1, 2, 2)]
+    assert beside == [0] * 6 + [1] * 6 and not multiprocessing.active_children()
+    for times in (row["models"][name] for row in rows for name in ("one", "two")):
+        assert 0 < times["first"]["median"] <= times["first"]["max"] <= times["done"]["max"]
+    assert threads.main(words) == 0 and capsys.readouterr().out.count("| two |") == 4
+
+
+def test_a_worker_takes_so_many_threads_and_what_spins_beside_it_spins():
+    from bench import threads
+
+    def spent(process) -> int:
+        return int(Path(f"/proc/{process.pid}/stat").read_text().split()[13])
+
+    with threads.spinning(1), threads._worker(2) as worker:
+        (spinner,) = multiprocessing.active_children()
+        before = spent(spinner)
+        assert worker.submit(os.getenv, "TINYRS_THREADS").result() == "2"
+        while spent(spinner) < before + 10:  # hundredths of a second
+            assert spinner.is_alive()
+    assert not multiprocessing.active_children()
 
 
 def test_both_architectures_have_the_sizes_of_their_names():
