@@ -105,7 +105,7 @@ def desk(
         begin = gr.Button("Next caption", elem_id=f"{key}next", elem_classes="do-next", size="md", min_width=140)
         progress = gr.HTML("", elem_id=f"{key}progress")
     notice = gr.HTML("", elem_id=f"{key}annotate-notice")
-    empty = gr.HTML(_empty("" if people.alone else LOGIN, review), elem_id=f"{key}annotate-empty")
+    empty = gr.HTML(_empty("" if people.alone else LOGIN, review), elem_id=f"{key}annotate-empty", elem_classes="no-caption")
     orders = gr.HTML("", elem_id=f"{key}orders", elem_classes="orders", js_on_load=_LISTEN)
     with gr.Row(visible=False, elem_id=f"{key}caption", elem_classes="work") as body:
         with gr.Column(scale=5, min_width=320, elem_classes="sight"):

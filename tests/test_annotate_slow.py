@@ -8,8 +8,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.desk import OFF, captions, opened
+from annotate.people import People
+from annotate.users import Users
+from tests.desk import OFF, REASONED, TRUE, captions, opened
 from tests.pages import page, served
+from tests.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -144,4 +147,36 @@ def test_what_was_repeated_at_the_edge_goes_when_something_newer_is_in_sight(bro
         expect(visitor["#annotate-notice"]).to_contain_text("Rejected")
         expect(visitor["#annotate-notice"]).to_be_in_viewport()
         expect(visitor[".sending"]).to_have_text("", timeout=2000)  # by itself it goes after six seconds
+        assert not visitor.errors
+
+
+def test_the_hint_of_an_empty_desk_comes_too_late_to_stand_above_a_caption(browser, tmp_path):
+    """Somebody logged in may not review, is made a reviewer and opens a caption; the answers of before arrive after that."""
+    password = "hay bale needle"
+    users = Users(tmp_path / "users.json")
+    users.add("Ada", password, "annotator")
+    demo = page(people=People("users", users))
+    store = demo.page.store
+    (caption,) = captions(store, 1)
+    store.save_correction(int(revision(store, caption)), reasoning=REASONED, answer=TRUE, author="Bob")
+    with served(demo) as url, Visitor(browser, url, ready="input[type=password]") as visitor:
+        held = Held(visitor, demo, "annotator", "review_annotator", "review", after=True)
+        visitor["input"].first.fill("Ada")
+        visitor["input[type=password]"].fill(password)
+        visitor.page.get_by_role("button", name="Login").click()
+        visitor.tab("Review")
+        for late in ("review_annotator", "review"):
+            held.until(late)
+        expect(visitor["#review-annotate-empty"]).to_be_visible()
+        users.add("Ada", password, "reviewer")
+        visitor["#review-next"].click()
+        expect(visitor["#review-caption"]).to_be_visible()
+        expect(visitor["#review-annotate-empty"]).to_be_hidden()
+        held.go()
+        expect(visitor["#review-person"]).to_contain_text("Ada")
+        expect(visitor["#review-annotate-empty"]).to_contain_text("press Next caption")  # it is there by now
+        expect(visitor["#review-annotate-empty"]).to_be_hidden()
+        visitor["#review-accept"].click()
+        expect(visitor["#review-annotate-empty"]).to_contain_text("Nothing waits for a review by you")
+        expect(visitor["#review-annotate-empty"]).to_be_visible()
         assert not visitor.errors
