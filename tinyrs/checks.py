@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tinyrs import conclusions, places, tally
+from tinyrs import conclusions, places, sentences, sides, tally
 from tinyrs.example import Box, Question, Task
 from tinyrs.metrics import equal, number_of, pair
 from tinyrs.parse import boxes as boxes_in
 from tinyrs.parse import parse, split_steps
 from tinyrs.prompt import choices, is_choice, phrase_of
-from tinyrs.told import told
 from tinyrs.yes_no import yes_or_no
 
 CHECKS = {
@@ -81,7 +80,7 @@ def check(
         ("contradiction", _contradiction(question, steps, answer)),
         ("counts", _counts(question, steps, answer, boxes)),
         ("numbers", _numbers(question, steps, boxes, size)),
-        ("leak", _leak(reasoning)),
+        ("leak", _leak(steps)),
         ("language", _language(steps, answer, question)),
         ("length", _length(question, whole, answer)),
         ("repetition", _repetition(steps, reasoning)),
@@ -269,16 +268,16 @@ def _numbers(question: Question, steps: Sequence[str], boxes: Sequence[Box], siz
     step = places.misplaced(steps, boxes, size, phrase)
     if step:
         return f"These numbers do not fit the box {at}: {_quote(step)}"
-    step = places.wrong_side(steps, boxes, phrase)
+    step = sides.wrong_side(steps, boxes, phrase)
     return f"This is not where the box {at} lies: {_quote(step)}" if step else ""
 
 
 # --- leaks ------------------------------------------------------------------------------------------------
 
 
-def _leak(reasoning: str) -> str:
-    words = told(reasoning)
-    return f"The reasoning speaks of {_quote(words)}, as if it had been told the answer." if words else ""
+def _leak(steps: Sequence[str]) -> str:
+    told = next((step for step in steps if sentences.leaks(step) > 0), "")
+    return f"This reads as if the answer had been told: {_quote(told)}" if told else ""
 
 
 # --- language ---------------------------------------------------------------------------------------------

@@ -136,11 +136,12 @@ def misplaced(
 def _about(phrase: str) -> re.Pattern:
     """Finds what a sentence about the thing holds: its name, "it", its box."""
     return re.compile(
-        rf"\b\w{{0,8}}(?:{re.escape(_head(phrase))}|\bits?\b|\bbox\b|\bcorner|coordinate|target)", re.I
+        rf"\b\w{{0,8}}(?:{re.escape(head(phrase))}|\bits?\b|\bbox\b|\bcorner|coordinate|target)", re.I
     )
 
 
-def _head(phrase: str) -> str:
+def head(phrase: str) -> str:
+    """The noun of a phrase, without its plural ending: "the red cars near the gate" -> "car"."""
     words = re.findall(r"[a-z]+", head_of(phrase))
     return words[-1].rstrip("s") if words else "target"
 
@@ -274,122 +275,14 @@ def _size_claim(axis: str, value: float) -> _Claim:
     return _Claim((value,), fits)
 
 
-# --- places in words ------------------------------------------------------------------------------------
+# --- phrases
 
-_FRAME = r"(?:image|picture|scene|photo\w*|frame|view|shot|tile)"
-_SIDE = (
-    r"(?:upper|lower|lowest|highest|top|bottom|left|right|center|centre|central|middle|(?:north|south)[- ]?(?:east|west)|north|south|east|west)"
-    r"(?:ern|most)?(?:[- ]?hand)?"
-)
-_NOUN = r"(?:part|side|corner|area|edge|half|portion|region|section|quadrant|quarter|third|border|margin|end|zone)"
-_PLACE = re.compile(
-    r"(?:\b(?:through|across|touch(?:es|ing)?|reach(?:es|ing)?|far to|all the way to|in|at|on|near|next to|close to|towards?|along|within|by|occup\w+|covers?|fills?|takes(?: up)?|is|are) (?:nearly |almost )?"
-    rf"(?:the )?(?:{_FRAME}['\u2019]s )?|^the )(?:(?:far|very|extreme|mid|outer|immediate|entire|whole) ){{0,2}}"
-    rf"((?:{_SIDE}[- ]?(?:and |to )?){{1,3}})"
-    # "the left side of the road" is no place in the picture
-    rf"(?:{_NOUN}\b(?! of (?!(?:the|this) {_FRAME}\b|it\b))|of (?:the|this) {_FRAME}\b|(?=[,.;)]|$)"
-    r"|(?=(?:there|i|we|is|are|has|lies|stands|sits|shows|carries|seems|looks|appears|fits|matches|which|that)\b))",
-    re.I,
-)
-_OFF_CENTER = re.compile(rf"\b(cent)(?:ered|red) in (?:the|this) {_FRAME}\b|\b(left|right) of (?:the )?(?:{_FRAME}(?:['\u2019]s)? )?(?:center|centre|middle)\b", re.I)
-_RUNS = re.compile(r"\bfrom\b.{0,80}\bto\b", re.I)
-# The sentence is about something else as well, or about what the thing throws or points at.
-_BESIDE = re.compile(
-    r"\b(?:the one (?:on|at|in|near|to)|not|no|unlike|except|apart from|besides|whereas|while|than|compar\w+|instead|shadow|reflection|wake|fac(?:es|ing)|"
-    r"point(?:s|ing)|head(?:s|ing)|nose|\w+n['\u2019]t)\b",
-    re.I,
-)
 _AFTER_HEAD = re.compile(
     r"\b(?:on|in|at|near|with|next|of|to|by|close|beside|from|that|which|above|below|under|is|are|was|has|have|parked|docked|"
     r"moored|located|standing|lying|surrounded|made)\b"
 )
-_THAT_IS_IT = re.compile(
-    r"^(?:(?:so|therefore|thus|hence|clearly)[, ]+)?(?:this|that|it)(?:['\u2019]s|(?: [a-z]+)? (?:is|must be|has to be|should be|fits|matches))\b",
-    re.I,
-)
-_IS_FOUND = re.compile(
-    r"^i (?:locate|find|see|spot|identify|recogni[sz]e) the |^(?!an?\b|another|other|some|several|many|there\b|i\b|we\b|on\b|in\b|at\b|from\b)(?:[\w'\u2019-]+ ){1,7}?(?:can be found|"
-    r"(?:is|are) (?:located|situated|found|placed|at|in|on)|lies?|sits?|stands?|rests?|takes?|occup(?:y|ies)|fills?|drifts?)\b",
-    re.I,
-)
-_CLAUSES = re.compile(r";\s+")
-# where a thing is going, which is not where it is
-_HEADING = re.compile(r"\b(?:sail|head|mov|point|driv|fly|flies|turn|going|goes|lead|fac|look)\w* towards? [^,.;]*", re.I)
-_ACROSS = re.compile(
-    rf"\bfrom (?:the )?{_SIDE}(?: {_NOUN})? to (?:the )?{_SIDE}(?: {_NOUN})?\b(?: of (?:the|this) {_FRAME})?", re.I
-)
-_ANY_SIDE = re.compile(r"upper|highest|lowe|top|bottom|left|right|cent|middle|north|south|east|west", re.I)
-_ITSELF = re.compile(r"\bitself\b|\b(?:its|the \w+) (?:base|foot|body|center|centre)\b", re.I)
-_FAR = 0.55 * BOX_SCALE
-_MIDDLE = (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
 
 
 def head_of(phrase: str) -> str:
     """The words of a phrase up to what says where the thing is: "the red car near the gate" -> "the red car"."""
     return _AFTER_HEAD.split(phrase.lower(), maxsplit=1)[0].strip(" .")
-
-
-def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> str:
-    """The last sentence that says in which part of the picture the thing lies, if no box lies there; else "".
-
-    Only sentences about `phrase` or "it" are read, and only plain opposites count: left against right, top
-    against bottom, the middle against a box at the margin. Where none names the thing, it goes by another name there.
-    """
-    head = _head(phrase)
-    if phrase.lower().count(head) > 1:  # "the ship left of the other ship": a sentence may be about either
-        return ""
-    about = re.compile(rf"\b\w{{0,8}}(?:{re.escape(head)}|\bbox\b|\bit\b|\b(?:that|this) one\b|target)", re.I)
-    steps = [_ACROSS.sub("", _HEADING.sub("", step)) if _ANY_SIDE.search(step) else step for step in steps[-6:]]
-    if not any(about.search(step) for step in steps):
-        return _unnamed(steps, boxes)
-    for at in range(len(steps) - 1, -1, -1):
-        step, then = steps[at], steps[at + 1] if at + 1 < len(steps) else ""
-        if not _ANY_SIDE.search(step):
-            continue
-        named = _THAT_IS_IT.search(then) and about.search(then)
-        named = named or about.search(step)
-        clauses = [
-            clause
-            for clause in _CLAUSES.split(step)
-            if not (_ELSEWHERE.search(clause) or _RUNS.search(clause) or _BESIDE.search(clause))
-        ]
-        if len(clauses) < len(_CLAUSES.split(step)):  # what is left of the sentence must speak of the thing by itself
-            clauses = [clause for clause in clauses if about.search(clause) or _ITSELF.search(clause)]
-        found = [place for clause in clauses for place in _places(clause)]
-        if not found or not named:
-            continue
-        # Of two places that a sentence names one may be another thing's.
-        fits = not boxes or any(_lies(box, said.lower()) for box in boxes for said in found)
-        return "" if fits else step
-    return ""
-
-
-def _places(text: str) -> list[str]:
-    return _PLACE.findall(text) + [found[1] or found[2] for found in _OFF_CENTER.finditer(text)]
-
-
-def _unnamed(steps: Sequence[str], boxes: Sequence[Box]) -> str:
-    """Where the thing goes by another name throughout: a sentence that says where something lies, if none fits."""
-    wrong = ""
-    for step in steps:
-        found = [] if _DIGIT.search(step) or _ELSEWHERE.search(step) or _RUNS.search(step) or _BESIDE.search(step) else _places(step)
-        if any(_lies(box, said.lower()) for box in boxes for said in found):
-            return ""
-        if found and _IS_FOUND.search(step):
-            wrong = step
-    return wrong
-
-
-def _lies(box: Box, said: str) -> bool:
-    left, right = "left" in said or "west" in said, "right" in said or "east" in said
-    up = "upper" in said or "highest" in said or "top" in said or "north" in said
-    down = "lowe" in said or "bottom" in said or "south" in said
-    if not (left or right or up or down):
-        low, high = _MIDDLE
-        return box.x1 < high and box.x2 > low and box.y1 < high and box.y2 > low
-    return not (
-        (left and not right and box.x1 > _FAR)
-        or (right and not left and box.x2 < BOX_SCALE - _FAR)
-        or (up and not down and box.y1 > _FAR)
-        or (down and not up and box.y2 < BOX_SCALE - _FAR)
-    )

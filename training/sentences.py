@@ -1,0 +1,209 @@
+"""Train what reads single sentences of a reasoning (tinyrs.sentences), and measure it on writers that it has not seen.
+
+    python -m training.sentences [--json]            # measure: every lot by a model that was trained on the others
+    python -m training.sentences --write             # the same, then train on all and write tinyrs/sentences.json
+
+sentences.jsonl beside this file holds sentences in lots, each by another hand or in another manner, none made from templates:
+"leak" (it gives away that the answer was told), "sound" (innocent, mostly with the words that leaks use), "place" (where in
+the picture the thing lies, by thirds on either axis) and "elsewhere" (words of place that say nothing about that). Lot 0
+is of another kind: sentences of the captions by which the checks were made before ("ordinary" are those of sound ones).
+Two minutes of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tinyrs.sentences import OUTPUTS, SIDES, WEIGHTS, pieces
+from training.tables import grid, percent
+
+DATA = Path(__file__).with_name("sentences.jsonl")
+FOLDS = 4
+ALARMS = 0.15
+"""Share of the tricky innocent sentences, by unseen writers, that may be taken for leaks: sets the threshold."""
+DOUBT = 0.6
+"""From this probability on a claim of place is counted here as read (tinyrs.places has its own)."""
+PENALTY, LEAST = 0.2, 2
+"""Of the squares of the weights; and how many sentences a piece must stand in."""
+PLACED = re.compile(r"left|right|top|bottom|upper|lower|north|south|east|west|cent|middle|corner|edge|margin|border|quadrant|o'clock", re.I)
+STEPS = 127  # a weight is a whole number of 8 bits
+
+
+def read(path: Path = DATA) -> list[dict]:
+    """The rows: {"lot", "kind", "sentence"}, and "x" and "y" for places."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+class Model:
+    """Weights for OUTPUTS: {piece: [whole numbers]}, times `unit`, plus `bias`."""
+
+    def __init__(self, table: dict[str, list[int]], unit: float, bias: list[float]):
+        self.table, self.unit, self.bias = table, unit, bias
+
+    def sums(self, sentence: str) -> list[float]:
+        """As tinyrs.sentences computes them."""
+        known = [self.table[piece] for piece in pieces(sentence) if piece in self.table]
+        return [self.unit * sum(row[i] for row in known) + start for i, start in enumerate(self.bias)]
+
+
+def train(rows: Sequence[dict]) -> Model:
+    """Logistic regression for leaks, and a softmax over SIDES and nothing for either axis."""
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+
+    found = [pieces(row["sentence"]) for row in rows]
+    counts = Counter(piece for each in found for piece in each)
+    words = sorted(piece for piece, count in counts.items() if count >= LEAST)
+    number = {piece: at for at, piece in enumerate(words)}
+    lists = [[number[piece] for piece in sorted(each) if piece in number] for each in found]
+    flat = torch.tensor([at for each in lists for at in each])
+    starts = torch.tensor(np.cumsum([0, *(len(each) for each in lists)])[:-1])
+    leak = torch.tensor([row["kind"] == "leak" for row in rows]).float()
+    sides = {
+        axis: torch.tensor([1 + names.index(row[axis]) if row.get(axis) else 0 for row in rows])
+        for axis, names in SIDES.items()
+    }
+    even = torch.where(leak > 0, 0.5 / leak.sum(), 0.5 / (1 - leak).sum()) * len(rows)
+    # Others were not asked where the thing lies: of those only what holds no word of place says for sure that it tells nothing.
+    asked = torch.tensor([row["kind"] in ("place", "elsewhere") or not PLACED.search(row["sentence"]) for row in rows]).float()
+    rarity = {}
+    for axis, wanted in sides.items():
+        count = torch.bincount(wanted[asked > 0], minlength=4).clamp(min=1).float()
+        rarity[axis] = (asked.sum() / 4 / count).sqrt()
+    weight = torch.zeros(len(words), len(OUTPUTS), requires_grad=True)
+    bias = torch.zeros(len(OUTPUTS), requires_grad=True)
+
+    def loss() -> torch.Tensor:
+        out = F.embedding_bag(flat, weight, starts, mode="sum") + bias
+        total = (F.binary_cross_entropy_with_logits(out[:, 0], leak, reduction="none") * even).sum()
+        for at, (axis, wanted) in enumerate(sides.items()):
+            logits = F.pad(out[:, 1 + 3 * at : 4 + 3 * at], (1, 0))  # nothing is claimed: 0
+            total = total + (F.cross_entropy(logits, wanted, rarity[axis], reduction="none") * asked).sum()
+        return total + PENALTY / 2 * weight.square().sum()
+
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=200, history_size=8, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    with torch.no_grad():
+        unit = float(weight.abs().quantile(0.9995)) / STEPS
+        whole = (weight / unit).round().clamp(-STEPS, STEPS).int().tolist()
+    table = {word: row for word, row in zip(words, whole, strict=True) if any(abs(v) >= SMALLEST for v in row)}
+    return Model(table, unit, bias.tolist())
+
+
+SMALLEST = 12
+"""Pieces all of whose weights are below this are left out: they decide nothing, and make the file three times as long."""
+
+
+def unseen(rows: Sequence[dict], say: Callable[[str], None] = print) -> list[tuple[dict, list]]:
+    """(row, its sums) for every row, by a model that saw none of its lot, nor of every fourth other one; of lot 0, whose
+    sentences come from everywhere, no quarter of which it is."""
+    told = []
+    for fold in range(FOLDS):
+        apart = [(row["lot"] or at) % FOLDS == fold for at, row in enumerate(rows)]
+        model = train([row for row, held in zip(rows, apart, strict=True) if not held])
+        told += [(row, model.sums(row["sentence"])) for row, held in zip(rows, apart, strict=True) if held]
+        say(f"fold {fold + 1} of {FOLDS}: {len(model.table):,} pieces")
+    return told
+
+
+def claimed(sums: Sequence[float]) -> dict[str, str]:
+    """What a sentence is read to claim, by axis."""
+    found = {}
+    for at, (axis, sides) in enumerate(SIDES.items()):
+        parts = [math.exp(min(50.0, value)) for value in sums[1 + 3 * at : 4 + 3 * at]]
+        best = max(range(3), key=parts.__getitem__)
+        if parts[best] / (1 + sum(parts)) >= DOUBT:
+            found[axis] = sides[best]
+    return found
+
+
+def report(told: Sequence[tuple[dict, list]]) -> dict:
+    """{"leak_from", "lots": [{"lot", "leaks", "found", "sound", "alarms"}...], "ordinary", "places"}."""
+    tricky = sorted((sums[0] for row, sums in told if row["kind"] == "sound"), reverse=True)
+    limit = tricky[int(ALARMS * len(tricky))]
+    lots = []
+    for lot in sorted({row["lot"] for row, _ in told} - {0}):
+        mine = [(row, sums) for row, sums in told if row["lot"] == lot]
+        counts = {
+            kind: [sums[0] > limit for row, sums in mine if row["kind"] in kinds]
+            for kind, kinds in (("leak", ("leak",)), ("sound", ("sound",)))
+        }
+        if not counts["leak"]:  # a lot of places
+            continue
+        lots.append({
+            "lot": lot, "leaks": len(counts["leak"]), "found": sum(counts["leak"]),
+            "sound": len(counts["sound"]), "alarms": sum(counts["sound"]),
+        })  # fmt: skip
+    ordinary = [sums[0] > limit for row, sums in told if row["kind"] in ("ordinary", "place", "elsewhere")]
+    places = []
+    for axis, sides in SIDES.items():
+        opposite = {sides[0]: sides[2], sides[2]: sides[0]}
+        claims = [(row[axis], claimed(sums).get(axis)) for row, sums in told if row.get(axis)]
+        none = [axis in claimed(sums) for row, sums in told if row["kind"] == "elsewhere"]
+        places.append({
+            "axis": axis, "claims": len(claims), "right": sum(said == read for said, read in claims),
+            "opposite": sum(opposite.get(said) == read and read is not None for said, read in claims),
+            "elsewhere": len(none), "alarms": sum(none),
+        })  # fmt: skip
+    return {
+        "leak_from": limit,
+        "lots": lots,
+        "ordinary": {"sentences": len(ordinary), "alarms": sum(ordinary)},
+        "places": places,
+    }
+
+
+def write(model: Model, leak_from: float, path: Path = WEIGHTS) -> None:
+    """The file that tinyrs.sentences reads: one piece a line, so that a change can be read."""
+    lines = [f"{json.dumps(piece, ensure_ascii=False)}:{json.dumps(row, separators=(',', ':'))}" for piece, row in model.table.items()]
+    head = {"unit": model.unit, "bias": [round(value, 4) for value in model.bias], "leak_from": round(leak_from, 4)}
+    path.write_text(json.dumps(head)[:-1] + ', "pieces": {\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and write if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m training.sentences", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--write", action="store_true", help="train on all lots and write tinyrs/sentences.json")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args(arguments)
+    rows = read()
+    found = report(unseen(rows, lambda line: print(line, file=sys.stderr)))
+    if args.write:
+        write(train(rows), found["leak_from"])
+    if args.json:
+        print(json.dumps(found))
+        return 0
+    table = [
+        (str(lot["lot"]), f"{percent(lot['found'] / lot['leaks'])} of {lot['leaks']}", f"{percent(lot['alarms'] / lot['sound'])} of {lot['sound']}")
+        for lot in found["lots"]
+    ]
+    print(grid(("lot", "leaks found, %", "innocent with such words, doubted, %"), table))
+    leaks, caught = (sum(lot[key] for lot in found["lots"]) for key in ("leaks", "found"))
+    plain = found["ordinary"]
+    print(f"leaks: {percent(caught / leaks)} % of {leaks}; ordinary sentences doubted: {percent(plain['alarms'] / plain['sentences'])} % of {plain['sentences']}")
+    for axis in found["places"]:
+        print(
+            f"places, {axis['axis']}: {percent(axis['right'] / axis['claims'])} % of {axis['claims']} claims read, "
+            f"{percent(axis['opposite'] / axis['claims'])} % as their opposite; read into {percent(axis['alarms'] / axis['elsewhere'])} % of "
+            f"{axis['elsewhere']} sentences that claim none"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
