@@ -53,6 +53,7 @@ COMMANDS = (
     "training.untaught",
     "training.pocket",
     "training.pocket.scenes",
+    "training.sentences",
     "bench",
     "bench.engine",
     "bench.start",
