@@ -21,9 +21,16 @@ SIDES = {"x": ("left", "middle", "right"), "y": ("top", "middle", "bottom")}
 """What a sentence may claim on either axis; nothing is the fourth possibility."""
 OUTPUTS = ("leak", *(f"{axis} {side}" for axis, sides in SIDES.items() for side in sides))
 
+_CLAUSES = re.compile(r"[,;:()]\s+| - | -- |\s?\u2014\s?")
 _WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _ENDINGS = ("ing", "ed", "es", "s", "ly")
 _QUOTES = frozenset("\"\u201c\u201d'\u2019\u2018`*")
+
+
+def parts(sentence: str) -> list[str]:
+    """A sentence and its clauses of four words and more: what one of them gives away is not made up for by the rest."""
+    clauses = _CLAUSES.split(sentence)
+    return [sentence, *(clause for clause in clauses if len(clause.split()) >= 4)] if len(clauses) > 1 else [sentence]
 
 
 def pieces(sentence: str) -> set[str]:
@@ -50,7 +57,8 @@ def _weights() -> tuple[dict[str, list[int]], float, list[float], float]:
 def leaks(sentence: str) -> float:
     """How surely a sentence gives away that its writer had been told the answer: above 0 it counts as one that does."""
     table, unit, bias, leak_from = _weights()
-    return unit * sum(table[piece][0] for piece in pieces(sentence) if piece in table) + bias[0] - leak_from
+    most = max(sum(table[piece][0] for piece in pieces(part) if piece in table) for part in parts(sentence))
+    return unit * most + bias[0] - leak_from
 
 
 def where(sentence: str) -> dict[str, dict[str, float]]:
@@ -60,6 +68,6 @@ def where(sentence: str) -> dict[str, dict[str, float]]:
     known, told = [table[piece] for piece in pieces(sentence) if piece in table], {}
     for axis, sides in SIDES.items():
         at = [OUTPUTS.index(f"{axis} {side}") for side in sides]
-        parts = [math.exp(min(50.0, unit * sum(row[i] for row in known) + bias[i])) for i in at]
-        told[axis] = {side: part / (1 + sum(parts)) for side, part in zip(sides, parts, strict=True)}
+        odds = [math.exp(min(50.0, unit * sum(row[i] for row in known) + bias[i])) for i in at]
+        told[axis] = {side: each / (1 + sum(odds)) for side, each in zip(sides, odds, strict=True)}
     return told
