@@ -1,11 +1,12 @@
 """How many more answers a second does a batch give than one question at a time, and are they the same?
 
-    python -m bench.batch [--models pocket,pocket-r1] [--rows 64] [--batch 16] [--max-new-tokens 32] [--json]
-    python -m bench.batch --architecture 2b --rows 4 --batch 4 --max-new-tokens 3   # random weights, 5 GiB of memory
+    python -m bench.batch [--models pocket,pocket-r1] [--questions 1,5,20] [--rows 80] [--batch 20] [--json]
+    python -m bench.batch --architecture 2b --questions 8 --rows 8 --batch 8 --max-new-tokens 3   # random weights, 5 GiB
 
 Questions of several kinds about drawn pictures of several shapes, a batch at once and then the same ones one at a
-time by plain `generate`, turn by turn: with a picture of its own for every question, and with five questions about
-each picture, as the published question sets have. The processor's time counts where other work shares the cores.
+time by plain `generate`, turn by turn: with a picture of its own for every question, and with several questions about
+each picture, as the published question sets have (RSVQA about a hundred). The processor's time counts where other work
+shares the cores.
 """
 
 from __future__ import annotations
@@ -17,8 +18,25 @@ import time
 from collections.abc import Sequence
 
 from bench.follow_up import QUESTIONS, pictures, plain, which
+from tinyrs.example import Question, Task
+from tinyrs.prompt import COUNT, PRESENCE
+
+THINGS = ("ship", "airplane", "storage tank", "bridge", "vehicle", "road", "tree", "building")
 
 CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
+
+
+def questions(count: int) -> list[Question]:
+    """`count` different ones, as question sets about one picture have them (16 more than QUESTIONS at most)."""
+    more = [
+        question
+        for thing in THINGS
+        for question in (
+            Question(PRESENCE.format(phrase=f"any {thing}"), Task.VQA),
+            Question(COUNT.format(things=f"{thing}s"), Task.COUNTING),
+        )
+    ]
+    return [*QUESTIONS, *more][:count]
 
 
 def now() -> dict[str, float]:
@@ -37,7 +55,8 @@ def measure(
 
     engine, options = open_engine(model), Options(max_new_tokens=max_new_tokens)
     shown = [each.resize((side, side)) if side else each for each in pictures(-(-rows // a_picture))]
-    pairs = [(shown[i // a_picture], QUESTIONS[i % len(QUESTIONS)]) for i in range(rows)]
+    asked = questions(max(a_picture, len(QUESTIONS)))
+    pairs = [(shown[i // a_picture], asked[i % len(asked)]) for i in range(rows)]
     engine.batch(pairs[:2], options)
     engine.prefixes.clear()
     spent = {name: {"alone": 0.0, "together": 0.0} for name in CLOCKS}
@@ -71,13 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", default="pocket,pocket-r1", help="names of the model table or folders")
     parser.add_argument("--architecture", choices=("2b",), help="instead: random weights of the 2B model's sizes")
     parser.add_argument("--side", type=int, help="pixels of a picture's side (as drawn; 448 with --architecture)")
-    parser.add_argument("--rows", type=int, default=64, help="questions asked")
-    parser.add_argument("--batch", type=int, default=16, help="questions asked at once")
+    parser.add_argument("--rows", type=int, default=80, help="questions asked")
+    parser.add_argument("--batch", type=int, default=20, help="questions asked at once")
+    parser.add_argument("--questions", default="1,5,20", help="how many are asked about each picture, one run each")
     parser.add_argument("--max-new-tokens", type=int, default=32, help="the longest answer")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(arguments)
-    if min(args.rows, args.batch, args.max_new_tokens) < 1:
-        print("Every number must be at least 1.", file=sys.stderr)
+    most = len(QUESTIONS) + 2 * len(THINGS)
+    counts = [int(count) if count.isdecimal() else 0 for count in args.questions.split(",")]
+    if min(args.rows, args.batch, args.max_new_tokens, *counts) < 1 or max(counts) > most:
+        print(f"Every number must be at least 1, and of --questions at most {most}.", file=sys.stderr)
         return 2
     if not args.json:
         print(
@@ -87,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with which(args.models, args.architecture) as models:
         for model in models:
             side = args.side or (448 if args.architecture else None)
-            for a_picture in (1, len(QUESTIONS)):
+            for a_picture in counts:
                 found = measure(model, args.rows, args.batch, args.max_new_tokens, a_picture, side)
                 found["model"] = f"{args.architecture} architecture" if args.architecture else model
                 if args.json:

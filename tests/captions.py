@@ -587,14 +587,22 @@ def hard(missed: bool = False) -> list[tuple[Caption, str]]:
     """(caption, the check that is to find it or ""): sound ones as people and large models write them, and broken ones
     of kinds that nobody had in mind when the checks were first written. One a line in captions_hard.jsonl. `missed`:
     those instead that the checks are known to get wrong."""
+    return [(caption, finds) for caption, finds, known in _read("captions_hard.jsonl") if known == missed]
+
+
+def unseen() -> list[tuple[Caption, str]]:
+    """The same of captions by which nothing was made: whoever wrote captions_unseen.jsonl had seen none of the checks."""
+    return [(caption, finds) for caption, finds, _ in _read("captions_unseen.jsonl")]
+
+
+def _read(name: str) -> list[tuple[Caption, str, bool]]:
     found = []
-    for line in Path(__file__).with_name("captions_hard.jsonl").read_text("utf-8").splitlines():
+    for line in Path(__file__).with_name(name).read_text("utf-8").splitlines():
         row = json.loads(line)
-        if row.get("missed", False) != missed:
-            continue
         question = Question(row["question"], *guess_task(row["question"]))
         size = tuple(row.get("size", (0, 0)))
-        found.append((Caption(question, row["reasoning"], row["answer"], size=size), row["finds"]))
+        caption = Caption(question, row["reasoning"], row["answer"], size=size)
+        found.append((caption, row["finds"], row.get("missed", False)))
     return found
 
 

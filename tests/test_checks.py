@@ -6,7 +6,7 @@ import random
 import pytest
 
 from bench import checks as bench
-from tests.captions import BROKEN, BY_HAND, KINDS, Caption, hard
+from tests.captions import BROKEN, BY_HAND, KINDS, Caption, hard, unseen
 from tests.clock import least
 from tinyrs.checks import CHECKS, check
 from tinyrs.example import Box, Question, Task
@@ -388,6 +388,17 @@ def test_captions_made_from_true_boxes_are_hardly_doubted_and_the_bench_counts_b
 
 def test_there_is_a_way_to_break_every_check():
     assert set(BROKEN) == set(CHECKS)
+
+
+def test_captions_of_a_writer_who_knew_nothing_of_the_checks():
+    judged = [(finds, names_of(caption)) for caption, finds in unseen()]
+
+    def share(finds: str, right) -> float:
+        return sum(right(found) for wanted, found in judged if wanted == finds) / sum(wanted == finds for wanted, _ in judged)
+
+    assert share("leak", lambda found: "leak" in found) >= 0.95
+    assert share("numbers", lambda found: "numbers" in found) >= 0.8  # places in words
+    assert share("", bool) <= 0.06
 
 
 # --- totality and time ----------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def test_leaks_of_unseen_writers_are_found_and_ordinary_sentences_are_not_doubte
 
     assert share(of("leak"), told) >= 0.95
     assert share(of("place") + of("elsewhere"), told) <= 0.02
-    assert share(of("sound"), told) <= 0.15, "two of three were written to look like leaks"
+    assert share(of("sound"), told) <= 0.15, "most were written to look like leaks"
 
 
 SPANS = {"left": (30, 190), "middle": (440, 560), "right": (800, 960), "top": (30, 190), "bottom": (800, 960)}
@@ -58,7 +58,7 @@ def test_places_of_unseen_writers_are_held_against_the_box():
     def wrong(row):
         return doubted(row, OPPOSITE.get(row["x"], row["x"] or "middle"), OPPOSITE.get(row["y"], row["y"] or "middle"))
 
-    assert share(plain, right) <= 0.05
+    assert share(plain, right) <= 0.06
     assert share(plain, wrong) >= 0.85
 
 

@@ -217,7 +217,12 @@ _LOCATE_FORMS = re.compile(
     r"|^(?:locate|detect|find|ground|pinpoint) |^where (?:is|are) ",
     re.I,
 )
-_LOCATE_ENDS = re.compile(r"(?: in (?:the|this) (?:image|picture|scene|photo))?\s?[.?!]?$", re.I)
+_LOCATE_ENDS = re.compile(
+    r"(?: in (?:the|this) (?:image|picture|scene|photo))?"
+    r"(?:,? and (?:give|provide|return|output|report|state|write|draw|mark) (?:me )?(?:its|the|a) [\w ]{0,20}?(?:box|coordinates|position|location))?"
+    r"(?: in (?:the|this) (?:image|picture|scene|photo))?\s?[.?!]?$",
+    re.I,
+)
 
 
 def choices(text: str) -> tuple[tuple[str, str], ...]:

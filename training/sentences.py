@@ -26,7 +26,7 @@ from training.tables import grid, percent
 
 DATA = Path(__file__).with_name("sentences.jsonl")
 FOLDS = 4
-ALARMS = 0.14
+ALARMS = 0.15
 """Share of the tricky innocent sentences, by unseen writers, that may be taken for leaks: sets the threshold."""
 DOUBT = 0.6
 """From this probability on a claim of place is counted here as read (tinyrs.places has its own)."""
