@@ -363,12 +363,17 @@ class Compare:
 
 def follow(shown: Shown, engines, picture, cancelled) -> Iterator[tuple[Shown, str, bool]]:
     """What is shown after each few words: (shown, the side that changed, whether boxes changed)."""
-    how = Options(max_pixels=shown.max_pixels)
+    how, written, reading = Options(max_pixels=shown.max_pixels), {}, set(engines)
     for event in compare(engines, picture.image, shown.question, how, cancelled):
-        before, shown = shown.layers, shown.after(event, cancelled.is_set())
-        yield shown, event.side, before != shown.layers
-        if not event.done:
-            # The browser has better to do than to draw every token; what comes meanwhile is not lost.
+        side, before, shown = event.side, shown.layers, shown.after(event, cancelled.is_set())
+        if card(shown, side) != written.get(side) or before != shown.layers:
+            written[side] = card(shown, side)
+            yield shown, side, before != shown.layers
+        if event.done or (side in shown.answers and (shown.answers[side].text or shown.answers[side].reasoning)):
+            reading.discard(side)
+        if not event.done and not reading:
+            # The browser has better to do than to draw every token; what comes meanwhile is not lost. But nobody's first
+            # words wait for the other side's next ones.
             cancelled.wait(TICK)
 
 
