@@ -1,7 +1,7 @@
 """How many more answers a second does a batch give than one question at a time, and are they the same?
 
-    python -m bench.batch [--models pocket,pocket-r1] [--questions 1,5,20] [--rows 80] [--batch 20] [--json]
-    python -m bench.batch --architecture 2b --questions 8 --rows 8 --batch 8 --max-new-tokens 3   # random weights, 5 GiB
+    python -m bench.batch [--models pocket,pocket-r1] [--questions 1,5,20] [--rows 80] [--batch 40] [--json]
+    python -m bench.batch --architecture 2b --questions 1,8 --rows 8 --batch 8 --max-new-tokens 3   # random weights, 5 GiB
 
 Questions of several kinds about drawn pictures of several shapes, a batch at once and then the same ones one at a
 time by plain `generate`, turn by turn: with a picture of its own for every question, and with several questions about
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--architecture", choices=("2b",), help="instead: random weights of the 2B model's sizes")
     parser.add_argument("--side", type=int, help="pixels of a picture's side (as drawn; 448 with --architecture)")
     parser.add_argument("--rows", type=int, default=80, help="questions asked")
-    parser.add_argument("--batch", type=int, default=20, help="questions asked at once")
+    parser.add_argument("--batch", type=int, default=40, help="questions asked at once")
     parser.add_argument("--questions", default="1,5,20", help="how many are asked about each picture, one run each")
     parser.add_argument("--max-new-tokens", type=int, default=32, help="the longest answer")
     parser.add_argument("--json", action="store_true", help="print JSON")

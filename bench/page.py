@@ -218,7 +218,7 @@ NOTES = {
     "batch": (
         "A batch saves what is done once for all its rows: reading weights, starting operations. The multiplications "
         "that read a picture are not among them, and they are most of a short answer about a picture of its own: no batch "
-        "on a processor makes those four times as fast."
+        "on a processor makes those four times as fast. A picture that several questions of a batch are about is read once."
     ),
     "two_against_seven": (
         "The paper says that TinyRS needs one third of the memory and of the time of 7B models. Layers are timed one by "

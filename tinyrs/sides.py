@@ -15,9 +15,7 @@ from tinyrs.places import head
 from tinyrs.sentences import SIDES, parts, where
 
 SURE = 0.5
-"""From this probability on a box is said to lie elsewhere."""
-SAID = 0.5
-"""From this probability on a sentence says anything about an axis."""
+"""From this probability on a sentence is taken to say a place, and a box to lie elsewhere."""
 LAST = 6
 """Only so many sentences at the end are read: before them one looks around."""
 
@@ -75,7 +73,7 @@ def _doubt(step: str, boxes: Sequence[Box]) -> float | None:
     if _DIGIT.search(step) or _OTHER.search(step):
         return None
     told = [where(part) for part in parts(_HEADING.sub("", step))]
-    told = [each for each in told if _says(each) >= SAID]
+    told = [each for each in told if _says(each) >= SURE]
     # Of two places in one sentence one may be another thing's, and any of several boxes may be meant.
     return min((_elsewhere(box, each) for each in told for box in boxes), default=None)
 
