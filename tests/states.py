@@ -111,12 +111,19 @@ def compare(visit, folder: Path):
 
 def blind(visit, folder: Path):
     """Which model is which stays hidden until the vote."""
-    with served(page(pair(), data=folder)) as url, visit(url) as visitor:
+    go = threading.Event()
+    models = pair(b=([REASONED[:170], go, REASONED[170:]],))
+    with served(page(models, data=folder)) as url, visit(url) as visitor:
         _no_tour(visitor)
         visitor.choose(AIRPORT)
         visitor["#blind input"].check()
         visitor["#question textarea"].fill(WHERE)
         visitor["#ask"].click()
+        expect(visitor["#stop"]).to_be_visible()
+        for telling in ("#model-a", "#model-b", "#about-a", "#about-b", "#sight", "#head-a span", "#head-b span"):
+            expect(visitor[telling]).to_be_hidden()
+        yield visitor, "answering"
+        go.set()
         expect(visitor["#votes"]).to_be_visible()
         yield visitor, "before"
         visitor["#vote-answer"].get_by_text("A is better").click()
