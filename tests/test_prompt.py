@@ -312,3 +312,13 @@ def test_a_megabyte_of_question_is_no_burden(piece):
     started = time.thread_time()
     guess_task(text), phrase_of(text), messages(Question(text, Task.GROUNDING), "qwen2-vl")
     assert time.thread_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "tail",
+    ["", ".", ". ", "?", ".\nAnswer with one word or short phrase.", ". Answer with one word.", ".Answer with one word.",
+     "\nAnswer with one word or short phrase.", "\n\nAnswer briefly, e.g. forest, not a sentence."],
+)  # fmt: skip
+def test_what_follows_the_list_of_classes_belongs_to_no_class(tail):
+    asked = f"Classify the image within one of the given classes: annual crop, forest, sea or lake{tail}"
+    assert guess_task(asked) == (Task.CLASSIFICATION, ("annual crop", "forest", "sea or lake"))

@@ -266,12 +266,16 @@ def phrase_of(text: str) -> str:
     return _LOCATE_ENDS.sub("", phrase, count=1).strip() or text
 
 
+_LIST_ENDS = re.compile(r"[.?!](?=\s|$|[A-Z])|\n\s*\n|\n(?=Answer\b)")
+
+
 def _labels_in(text: str) -> tuple[str, ...]:
     """The closed label set that stands after a colon, each label once, in order."""
     found = _LABEL_LIST.search(text)
     if not found:
         return ()
-    listed = text[found.end() :].split("\n\n")[0].strip().rstrip(".?! ")
+    # "... school, viaduct.\nAnswer with one word or short phrase." asks for a form after the list.
+    listed = _LIST_ENDS.split(text[found.end() :].strip(), maxsplit=1)[0].strip()
     labels = [
         re.sub(r"^(?:and|or) ", "", part.strip(), flags=re.I).strip("\"' ") for part in listed.split(",")
     ]
