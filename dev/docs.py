@@ -54,6 +54,7 @@ COMMANDS = (
     "training.pocket",
     "training.pocket.scenes",
     "training.sentences",
+    "training.outcomes",
     "bench",
     "bench.engine",
     "bench.start",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tinyrs import conclusions, places, sentences, sides, tally
+from tinyrs import conclusions, outcomes, places, sentences, sides, tally
 from tinyrs.example import Box, Question, Task
 from tinyrs.metrics import equal, number_of, pair
 from tinyrs.parse import boxes as boxes_in
@@ -187,15 +187,22 @@ def _given(question: Question, answer: str, given: str, boxes: Sequence[Box], sc
 # --- the reasoning against the answer ---------------------------------------------------------------------
 
 
+_AREAS = ("rural", "urban")
+
+
 def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str:
     if is_choice(question):
         return _other_choice(question, steps, answer)
-    if question.labels:
-        affirmed, verdict = conclusions.classes(steps, question.labels)
+    labels = question.labels or (_AREAS if all(area in question.text.lower() for area in _AREAS) else ())
+    if labels:
+        affirmed, verdict = conclusions.classes(steps, labels)
         wrong = verdict or (
-            min(affirmed) if affirmed and not any(_same(a, answer, question) for a in affirmed) else ""
+            min(affirmed) if affirmed and not any(equal(answer, a, labels) for a in affirmed) else ""
         )
-        if wrong and not _same(wrong, answer, question):
+        if not affirmed and not verdict and sorted(map(str.lower, labels)) == [*_AREAS]:
+            urban = outcomes.urban(steps)
+            wrong = "" if urban is None else "urban" if urban else "rural"
+        if wrong and not equal(answer, wrong, labels):
             return f'The reasoning comes to "{wrong}", the answer is {_quote(answer)}.'
         return ""
     if _yes_no(question, (Task.VQA, Task.OPEN)):
@@ -205,10 +212,6 @@ def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str
         if said and verdict is not None and verdict != (said == "yes"):
             return f"The reasoning comes to {'yes' if verdict else 'no'}, the answer is {said}."
     return ""
-
-
-def _same(label: str, answer: str, question: Question) -> bool:
-    return equal(answer, label, question.labels)
 
 
 def _other_choice(question: Question, steps: Sequence[str], answer: str) -> str:

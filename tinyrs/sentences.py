@@ -35,11 +35,12 @@ def parts(sentence: str) -> list[str]:
 
 def pieces(sentence: str) -> set[str]:
     """The words of a sentence and its pairs of neighbours, without endings; every number is "#"."""
-    words = ["^", *(_stem(word) for word in _WORD.findall(sentence.lower()) if word not in _QUOTES), "$"]
+    words = ["^", *(stem(word) for word in _WORD.findall(sentence.lower()) if word not in _QUOTES), "$"]
     return {*words, *(f"{one} {two}" for one, two in zip(words, words[1:], strict=False))}
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """A word without its ending; "#" for a number."""
     if word.isdigit():
         return "#"
     for ending in _ENDINGS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tinyrs import outcomes
 from tinyrs.conclusions import CONCEDES
 from tinyrs.metrics import number_of
 from tinyrs.tally import NUMBER, counted, stem_of
@@ -60,7 +61,7 @@ def yes_or_no(question: str, steps: Sequence[str]) -> bool | None:
     if _ASKS_SAME.search(question):
         last = [step for step in steps[-2:] if _OTHER.search(step) or _SAME.search(step)]
         return not _OTHER.search(last[-1]) if last and not _DENIES.search(last[-1]) else None
-    return _presence(question, steps)
+    return outcomes.yes(question, steps, said_presence(question, steps))
 
 
 # --- is it so many, is it of that kind --------------------------------------------------------------------
@@ -151,7 +152,8 @@ _ASKED = re.compile(
 )
 
 
-def _presence(question: str, steps: Sequence[str]) -> bool | None:
+def said_presence(question: str, steps: Sequence[str]) -> bool | None:
+    """What the last sentences about the thing that is asked for say of its being there, by rule."""
     asked = _ASKED.match(question.strip())
     stem = stem_of(re.sub(r"\b(?:be|been|being)\b", "", asked[1])) if asked else ""
     about = re.compile(rf"\b\w{{0,8}}{re.escape(stem)}", re.I) if stem else None
