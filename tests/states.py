@@ -60,7 +60,7 @@ def compare(visit, folder: Path):
     cut = [REASONED[:120], EngineFailure("The model ran out of memory: try a smaller picture.")]
     models = pair(a=(BOX, "yes", BOX), b=(slow, REASONED.replace(BOX, "yes"), cut))
     with served(page(models, data=folder)) as url, visit(url) as visitor:
-        expect(visitor["#tour li:not([hidden])"]).to_be_visible()
+        expect(visitor["#tour:not([hidden]) li:not([hidden])"]).to_be_visible()
         visitor.page.wait_for_function(PAINTED)
         yield visitor, "tour"
         visitor["#tour .tour-close"].click()

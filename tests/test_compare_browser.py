@@ -33,7 +33,7 @@ def test_votes_the_log_many_questions_and_about_work_and_read_well(browser, tmp_
     demo = page(sized(engines(a=(SHORT,) * 4, b=(THOUGHT,) * 4)))
     options = {"viewport": SIZES[size], "color_scheme": scheme, "reduced_motion": "reduce"}
     with served(demo) as url, Visitor(browser, url, **options) as visitor:
-        expect(visitor["#tour li:not([hidden])"]).to_contain_text("Choose a satellite picture")
+        expect(visitor["#tour:not([hidden]) li:not([hidden])"]).to_contain_text("Choose a satellite picture")
         sound(visitor, "tour")
         visitor["#tour .tour-close"].click()
         expect(visitor["#tour"]).to_be_hidden()
@@ -155,7 +155,7 @@ def test_the_tour_goes_by_keyboard_and_comes_only_once(browser):
         visitor["#tour .tour-next"].focus()
         for step in ("Ask something", "Both models answer", "Compare."):
             visitor.page.keyboard.press("Enter")
-            expect(visitor["#tour li:not([hidden])"]).to_contain_text(step)
+            expect(visitor["#tour:not([hidden]) li:not([hidden])"]).to_contain_text(step)
         expect(visitor[".sides.tour-target"]).to_have_count(1)
         visitor.page.keyboard.press("Escape")
         expect(visitor["#tour"]).to_be_hidden()
@@ -165,5 +165,5 @@ def test_the_tour_goes_by_keyboard_and_comes_only_once(browser):
         expect(visitor["#tour"]).to_be_hidden()
         visitor.tab("About")
         visitor["#tour-again"].click()
-        expect(visitor["#tour li:not([hidden])"]).to_contain_text("Choose a satellite picture")
+        expect(visitor["#tour:not([hidden]) li:not([hidden])"]).to_contain_text("Choose a satellite picture")
         expect(visitor["#tour .tour-next"]).to_be_focused()
