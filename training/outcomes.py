@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,52 +20,35 @@ from tinyrs import outcomes
 from tinyrs.outcomes import KINDS, WEIGHTS, signs
 from tinyrs.parse import split_steps
 from tinyrs.yes_no import said_presence
+from training import linear
 from training.tables import grid, percent
 
 DATA = Path(__file__).with_name("outcomes.jsonl")
 POSITIVE = {"presence": "yes", "area": "urban"}
-PENALTY, LEAST, STEPS = 2.0, 2, 127
-"""Of the squares of the weights; in how many captions a piece must stand; a weight is a whole number of 8 bits."""
+PENALTY, SMALLEST = 2.0, 2
+"""Of the squares of the weights; and the weight, in steps, that makes a piece worth keeping."""
 
 
 def read(path: Path = DATA) -> list[dict]:
     """The rows: {"lot", "kind", "question", "reasoning", "answer"}."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return linear.read(path)
 
 
 def train(rows: Sequence[dict]) -> dict:
     """{"unit", "bias", "pieces"} of a logistic regression for each of KINDS."""
-    import numpy as np
     import torch
     import torch.nn.functional as F
 
     found = [signs(_asked(row), split_steps(row["reasoning"])) for row in rows]
-    counts = Counter(piece for each in found for piece in each)
-    words = sorted(piece for piece, count in counts.items() if count >= LEAST)
-    number = {piece: at for at, piece in enumerate(words)}
-    lists = [[number[piece] for piece in sorted(each) if piece in number] for each in found]
-    flat = torch.tensor([at for each in lists for at in each])
-    starts = torch.tensor(np.cumsum([0, *(len(each) for each in lists)])[:-1])
     truth = torch.tensor([[float(row["answer"] == POSITIVE[kind]) for kind in KINDS] for row in rows])
     asked = torch.tensor([[float(row["kind"] == kind) for kind in KINDS] for row in rows])
-    weight = torch.zeros(len(words), len(KINDS), requires_grad=True)
-    bias = torch.zeros(len(KINDS), requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
 
-    def closure():
-        optimiser.zero_grad()
-        out = F.embedding_bag(flat, weight, starts, mode="sum") + bias
-        losses = F.binary_cross_entropy_with_logits(out, truth, reduction="none") * asked
-        value = losses.sum() + PENALTY / 2 * weight.square().sum()
-        value.backward()
-        return value
+    def loss(sums):
+        return (F.binary_cross_entropy_with_logits(sums, truth, reduction="none") * asked).sum()
 
-    optimiser.step(closure)
-    with torch.no_grad():
-        unit = float(weight.abs().max()) / STEPS
-        whole = (weight / unit).round().int().tolist()
-    table = {word: row for word, row in zip(words, whole, strict=True) if any(abs(value) > 1 for value in row)}
-    return {"unit": unit, "bias": [round(value, 4) for value in bias.tolist()], "pieces": table}
+    words, weight, bias = linear.fit(found, len(KINDS), loss, PENALTY)
+    unit = float(weight.abs().max()) / linear.STEPS
+    return {"unit": unit, "bias": [round(value, 4) for value in bias], "pieces": linear.whole(words, weight, unit, SMALLEST)}
 
 
 def _asked(row: dict) -> str:
@@ -100,10 +82,8 @@ def unseen(rows: Sequence[dict]) -> list[dict]:
 
 
 def write(model: dict, path: Path = WEIGHTS) -> None:
-    """The file that tinyrs.outcomes reads: one piece a line, so that a change can be read."""
-    lines = [f"{json.dumps(piece, ensure_ascii=False)}:{json.dumps(row, separators=(',', ':'))}" for piece, row in model["pieces"].items()]
-    head = {"unit": model["unit"], "bias": model["bias"]}
-    path.write_text(json.dumps(head)[:-1] + ', "pieces": {\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
+    """The file that tinyrs.outcomes reads."""
+    linear.write(path, {"unit": model["unit"], "bias": model["bias"]}, model["pieces"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

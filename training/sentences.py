@@ -17,11 +17,11 @@ import json
 import math
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinyrs.sentences import OUTPUTS, SIDES, WEIGHTS, parts, pieces
+from training import linear
 from training.tables import grid, percent
 
 DATA = Path(__file__).with_name("sentences.jsonl")
@@ -29,16 +29,17 @@ FOLDS = 4
 ALARMS = 0.15
 """Share of the tricky innocent sentences, by unseen writers, that may be taken for leaks: sets the threshold."""
 DOUBT = 0.6
-"""From this probability on a claim of place is counted here as read (tinyrs.places has its own)."""
-PENALTY, LEAST = 0.2, 2
-"""Of the squares of the weights; and how many sentences a piece must stand in."""
+"""From this probability on a claim of place is counted here as read (tinyrs.sides has its own)."""
+PENALTY = 0.2
+"""Of the squares of the weights."""
+SMALLEST = 16
+"""Pieces all of whose weights are below this are left out: they decide nothing, and make the file three times as long."""
 PLACED = re.compile(r"left|right|top|bottom|upper|lower|north|south|east|west|cent|middle|corner|edge|margin|border|quadrant|o'clock", re.I)
-STEPS = 127  # a weight is a whole number of 8 bits
 
 
 def read(path: Path = DATA) -> list[dict]:
     """The rows: {"lot", "kind", "sentence"}, and "x" and "y" for places."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return linear.read(path)
 
 
 class Model:
@@ -74,17 +75,10 @@ def train(rows: Sequence[dict]) -> Model:
 def _fit(texts: Sequence[tuple[str, bool, dict | None]]) -> Model:
     """Logistic regression for leaks, and a softmax over SIDES and nothing for either axis: from (text, does it leak,
     the row that says what it tells of places, None for a clause)."""
-    import numpy as np
     import torch
     import torch.nn.functional as F
 
     found = [pieces(text) for text, _, _ in texts]
-    counts = Counter(piece for each in found for piece in each)
-    words = sorted(piece for piece, count in counts.items() if count >= LEAST)
-    number = {piece: at for at, piece in enumerate(words)}
-    lists = [[number[piece] for piece in sorted(each) if piece in number] for each in found]
-    flat = torch.tensor([at for each in lists for at in each])
-    starts = torch.tensor(np.cumsum([0, *(len(each) for each in lists)])[:-1])
     leak = torch.tensor([leaks for _, leaks, _ in texts]).float()
     sides = {
         axis: torch.tensor([1 + names.index(row[axis]) if row and row.get(axis) else 0 for _, _, row in texts])
@@ -99,40 +93,22 @@ def _fit(texts: Sequence[tuple[str, bool, dict | None]]) -> Model:
     for axis, wanted in sides.items():
         count = torch.bincount(wanted[asked > 0], minlength=4).clamp(min=1).float()
         rarity[axis] = (asked.sum() / 4 / count).sqrt()
-    weight = torch.zeros(len(words), len(OUTPUTS), requires_grad=True)
-    bias = torch.zeros(len(OUTPUTS), requires_grad=True)
 
-    def loss() -> torch.Tensor:
-        out = F.embedding_bag(flat, weight, starts, mode="sum") + bias
-        total = (F.binary_cross_entropy_with_logits(out[:, 0], leak, reduction="none") * even).sum()
+    def loss(sums):
+        total = (F.binary_cross_entropy_with_logits(sums[:, 0], leak, reduction="none") * even).sum()
         for at, (axis, wanted) in enumerate(sides.items()):
-            logits = F.pad(out[:, 1 + 3 * at : 4 + 3 * at], (1, 0))  # nothing is claimed: 0
+            logits = F.pad(sums[:, 1 + 3 * at : 4 + 3 * at], (1, 0))  # nothing is claimed: 0
             total = total + (F.cross_entropy(logits, wanted, rarity[axis], reduction="none") * asked).sum()
-        return total + PENALTY / 2 * weight.square().sum()
+        return total
 
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=200, history_size=8, line_search_fn="strong_wolfe")
-
-    def closure():
-        optimiser.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    optimiser.step(closure)
-    with torch.no_grad():
-        unit = float(weight.abs().quantile(0.9995)) / STEPS
-        whole = (weight / unit).round().clamp(-STEPS, STEPS).int().tolist()
-    table = {word: row for word, row in zip(words, whole, strict=True) if any(abs(v) >= SMALLEST for v in row)}
-    return Model(table, unit, bias.tolist())
-
-
-SMALLEST = 16
-"""Pieces all of whose weights are below this are left out: they decide nothing, and make the file three times as long."""
+    words, weight, bias = linear.fit(found, len(OUTPUTS), loss, PENALTY, history=8)
+    unit = float(weight.abs().quantile(0.9995)) / linear.STEPS
+    return Model(linear.whole(words, weight, unit, SMALLEST), unit, bias)
 
 
 def unseen(rows: Sequence[dict], say: Callable[[str], None] = print) -> list[tuple[dict, list]]:
-    """(row, its sums) for every row, by a model that saw none of its lot, nor of every fourth other one; of lot 0, whose
-    sentences come from everywhere, no quarter of which it is."""
+    """(row, its sums) for every row, by a model that saw none of its lot, nor of every fourth other lot. Lot 0, whose
+    sentences come from everywhere, is cut into quarters instead."""
     told = []
     for fold in range(FOLDS):
         apart = [(row["lot"] or at) % FOLDS == fold for at, row in enumerate(rows)]
@@ -160,10 +136,7 @@ def report(told: Sequence[tuple[dict, list]]) -> dict:
     lots = []
     for lot in sorted({row["lot"] for row, _ in told} - {0}):
         mine = [(row, sums) for row, sums in told if row["lot"] == lot]
-        counts = {
-            kind: [sums[0] > limit for row, sums in mine if row["kind"] in kinds]
-            for kind, kinds in (("leak", ("leak",)), ("sound", ("sound",)))
-        }
+        counts = {kind: [sums[0] > limit for row, sums in mine if row["kind"] == kind] for kind in ("leak", "sound")}
         if not counts["leak"]:  # a lot of places
             continue
         lots.append({
@@ -190,10 +163,9 @@ def report(told: Sequence[tuple[dict, list]]) -> dict:
 
 
 def write(model: Model, leak_from: float, path: Path = WEIGHTS) -> None:
-    """The file that tinyrs.sentences reads: one piece a line, so that a change can be read."""
-    lines = [f"{json.dumps(piece, ensure_ascii=False)}:{json.dumps(row, separators=(',', ':'))}" for piece, row in model.table.items()]
-    head = {"unit": model.unit, "bias": [round(value, 4) for value in model.bias], "leak_from": round(leak_from, 4)}
-    path.write_text(json.dumps(head)[:-1] + ', "pieces": {\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
+    """The file that tinyrs.sentences reads."""
+    bias = [round(value, 4) for value in model.bias]
+    linear.write(path, {"unit": model.unit, "bias": bias, "leak_from": round(leak_from, 4)}, model.table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

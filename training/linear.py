@@ -1,0 +1,60 @@
+"""Small linear models over the pieces of texts: fitted whole, kept as whole numbers of 8 bits, one piece a line.
+
+training.sentences and training.outcomes say what the pieces are and what is to be learnt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+STEPS = 127
+LEAST = 2
+"""In how many texts a piece must stand."""
+
+
+def fit(found: Sequence[set[str]], outputs: int, loss: Callable, penalty: float, history: int = 100):
+    """(pieces, weights (pieces, outputs), bias (outputs)) at which `loss` of the sums (texts, outputs), a number, and
+    `penalty` / 2 times the squares of the weights are least together. `history` is how many steps the optimiser keeps, each
+    as large as the weights."""
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+
+    counts = Counter(piece for each in found for piece in each)
+    words = sorted(piece for piece, count in counts.items() if count >= LEAST)
+    number = {piece: at for at, piece in enumerate(words)}
+    lists = [[number[piece] for piece in sorted(each) if piece in number] for each in found]
+    flat = torch.tensor([at for each in lists for at in each])
+    starts = torch.tensor(np.cumsum([0, *(len(each) for each in lists)])[:-1])
+    weight = torch.zeros(len(words), outputs, requires_grad=True)
+    bias = torch.zeros(outputs, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=200, history_size=history, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        value = loss(F.embedding_bag(flat, weight, starts, mode="sum") + bias) + penalty / 2 * weight.square().sum()
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    return words, weight.detach(), bias.tolist()
+
+
+def whole(words: Sequence[str], weight, unit: float, smallest: int) -> dict[str, list[int]]:
+    """{piece: its weights in steps of `unit`}, without the pieces all of whose weights are below `smallest` steps."""
+    steps = (weight / unit).round().clamp(-STEPS, STEPS).int().tolist()
+    return {word: row for word, row in zip(words, steps, strict=True) if any(abs(step) >= smallest for step in row)}
+
+
+def read(path: Path) -> list[dict]:
+    """The rows of a file of JSON lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write(path: Path, head: dict, table: dict[str, list[int]]) -> None:
+    """`head` and, as "pieces", one piece a line, so that a change can be read."""
+    lines = [f"{json.dumps(piece, ensure_ascii=False)}:{json.dumps(row, separators=(',', ':'))}" for piece, row in table.items()]
+    path.write_text(json.dumps(head)[:-1] + ', "pieces": {\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
