@@ -30,6 +30,12 @@ def test_on_captions_of_an_unseen_writer(kind, found, alarms):
     assert sum(doubted(row, row["answer"]) for row in rows) / len(rows) <= alarms
 
 
+def test_a_question_with_both_words_that_is_answered_by_yes_is_none_about_which_of_them():
+    row = {"question": "Is this area more urban than rural?", "reasoning": "Tall blocks and a dense grid of streets: it is urban."}
+    assert not doubted(row, "yes")
+    assert doubted({**row, "question": "Is this area rather urban or rural?"}, "rural")
+
+
 def test_the_thing_that_is_asked_for_is_one_sign_whatever_it_is():
     one = outcomes.signs("Is there a ship in the image?", ("No ship is moored here.",))
     assert one == outcomes.signs("Is there a tractor in the image?", ("No tractor is moored here.",))

@@ -193,7 +193,8 @@ _AREAS = ("rural", "urban")
 def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str:
     if is_choice(question):
         return _other_choice(question, steps, answer)
-    labels = question.labels or (_AREAS if all(area in question.text.lower() for area in _AREAS) else ())
+    asks_area = all(area in question.text.lower() for area in _AREAS) and any(equal(answer, area) for area in _AREAS)
+    labels = question.labels or (_AREAS if asks_area else ())
     if labels:
         affirmed, verdict = conclusions.classes(steps, labels)
         wrong = verdict or (
