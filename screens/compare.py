@@ -284,7 +284,7 @@ class Compare:
             yield {
                 self.notice: "",
                 **({self.viewer: viewer(shown)} if any(before.layers.values()) else {}),
-                **self._written(shown),
+                **{self.cards[side]: card(shown, side, running=True) for side in SIDES},
             }
             picture = open_picture(shown.path)
             for shown, side, moved in follow(shown, engines, picture, cancelled):
@@ -321,10 +321,6 @@ class Compare:
             with contextlib.suppress(Sentence):  # that the picture is gone is what the person is told anyway
                 update[self.viewer] = viewer(before)
         return update
-
-    def _written(self, shown: Shown) -> dict:
-        """Both sides while they are written."""
-        return {self.cards[side]: card(shown, side, running=True) for side in SIDES}
 
     def stop_it(self, request: gr.Request):
         self.page.stop(request.session_hash)
@@ -366,8 +362,9 @@ def follow(shown: Shown, engines, picture, cancelled) -> Iterator[tuple[Shown, s
     how, written, reading = Options(max_pixels=shown.max_pixels), {}, set(engines)
     for event in compare(engines, picture.image, shown.question, how, cancelled):
         side, before, shown = event.side, shown.layers, shown.after(event, cancelled.is_set())
-        if card(shown, side) != written.get(side) or before != shown.layers:
-            written[side] = card(shown, side)
+        now = card(shown, side)
+        if now != written.get(side) or before != shown.layers:
+            written[side] = now
             yield shown, side, before != shown.layers
         if event.done or (side in shown.answers and (shown.answers[side].text or shown.answers[side].reasoning)):
             reading.discard(side)
