@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,7 @@ from screens.page import Page, Sentence, look_at, sentence, told
 from screens.talk import Talk
 from screens.votes import Votes
 from tinyrs import helped, render
-from tinyrs.compare import compare
-from tinyrs.engine import Options
+from tinyrs.compare import Event, compare
 from tinyrs.image import open_picture
 from tinyrs.shown import SIDES, Shown
 from tinyrs.suggestions import EXAMPLES, KINDS, LONGEST_QUESTION, examples, first_questions
@@ -281,13 +281,15 @@ class Compare:
             engines = {side: page.open_engine(spec) for side, spec in specs.items()}
             cancelled = page.start(session)
             shown = shown.next(asked, names, blind, how.max_pixels)
+            picture = open_picture(shown.path)
+            # The models begin while the page is told that they do.
+            events = compare(engines, picture.image, asked, how, cancelled)
             yield {
                 self.notice: "",
                 **({self.viewer: viewer(shown)} if any(before.layers.values()) else {}),
                 **{self.cards[side]: card(shown, side, running=True) for side in SIDES},
             }
-            picture = open_picture(shown.path)
-            for shown, side, moved in follow(shown, engines, picture, cancelled):
+            for shown, side, moved in follow(shown, events, cancelled):
                 if shown.states[side] == "done":
                     size.learn(page, specs[side], how, picture.image.size, shown.replies.get(side))
                 if not shown.blind:  # the pace of a side tells which model it is
@@ -357,10 +359,10 @@ class Compare:
         self.page.stop(request.session_hash)
 
 
-def follow(shown: Shown, engines, picture, cancelled) -> Iterator[tuple[Shown, str, bool]]:
+def follow(shown: Shown, events: Iterator[Event], cancelled: threading.Event) -> Iterator[tuple[Shown, str, bool]]:
     """What is shown after each few words: (shown, the side that changed, whether boxes changed)."""
-    how, written, reading = Options(max_pixels=shown.max_pixels), {}, set(engines)
-    for event in compare(engines, picture.image, shown.question, how, cancelled):
+    written, reading = {}, set(shown.models)
+    for event in events:
         side, before, shown = event.side, shown.layers, shown.after(event, cancelled.is_set())
         now = card(shown, side)
         if now != written.get(side) or before != shown.layers:

@@ -72,7 +72,7 @@ def compare(
     cancelled: threading.Event | None = None,
 ) -> Iterator[Event]:
     """`compare_here`, or what `lend` put in its place: everything that asks models on the page comes through here."""
-    yield from (_there or compare_here)(engines, picture, question, options, cancelled)
+    return (_there or compare_here)(engines, picture, question, options, cancelled)
 
 
 _there: Callable[..., Iterator[Event]] | None = None
@@ -98,10 +98,18 @@ def compare_here(
 ) -> Iterator[Event]:
     """Put `question` to every engine at once and yield what they say, until each has an event that is `done`.
 
-    An engine may be given as a name or a spec: it is then opened in its side's own thread. Only the newest
-    reply of a side waits to be read, so a slow reader costs no memory. Once `cancelled` is set, every side is
-    done within about half a second, even one that hangs. Raises nothing that an engine raises.
+    An engine may be given as a name or a spec: it is then opened in its side's own thread. The sides start when this is
+    called, not when the first event is read. Only the newest reply of a side waits to be read, so a slow reader costs no
+    memory. Once `cancelled` is set, every side is done within about half a second, even one that hangs. Raises nothing
+    that an engine raises.
     """
+    events = _events(engines, picture, question, options, cancelled)
+    next(events)
+    return events
+
+
+def _events(engines, picture, question, options, cancelled) -> Iterator[Event | None]:
+    """The events, after one None that says that the sides have started: dropped from then on, it stops them."""
     stop = _Stop(cancelled)
     news = threading.Condition()
     sides = [_Side(name, engine) for name, engine in engines.items()]
@@ -114,6 +122,7 @@ def compare_here(
         ).start()
     waiting, deadline, last = {side.name for side in sides}, None, 0
     try:
+        yield None
         while waiting:
             with news:
                 while not any(side.changed for side in sides):
