@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -361,18 +362,21 @@ class Compare:
 
 def follow(shown: Shown, events: Iterator[Event], cancelled: threading.Event) -> Iterator[tuple[Shown, str, bool]]:
     """What is shown after each few words: (shown, the side that changed, whether boxes changed)."""
-    written, reading = {}, set(shown.models)
+    written, layers, reading = {}, shown.layers, set(shown.models)
+    due = dict.fromkeys(shown.models, 0.0)
     for event in events:
-        side, before, shown = event.side, shown.layers, shown.after(event, cancelled.is_set())
-        now = card(shown, side)
-        if now != written.get(side) or before != shown.layers:
-            written[side] = now
-            yield shown, side, before != shown.layers
+        side, shown = event.side, shown.after(event, cancelled.is_set())
+        # The browser has better to do than to draw every token; what comes meanwhile is not lost. But nobody's first words
+        # wait for the other side's next ones.
+        if event.done or time.monotonic() >= due[side]:
+            now = card(shown, side)
+            if now != written.get(side) or layers != shown.layers:
+                yield shown, side, layers != shown.layers
+                written[side], layers = now, shown.layers
+                due[side] = time.monotonic() + TICK
         if event.done or (side in shown.answers and (shown.answers[side].text or shown.answers[side].reasoning)):
             reading.discard(side)
         if not event.done and not reading:
-            # The browser has better to do than to draw every token; what comes meanwhile is not lost. But nobody's first
-            # words wait for the other side's next ones.
             cancelled.wait(TICK)
 
 
