@@ -55,6 +55,8 @@ COMMANDS = (
     "training.pocket.scenes",
     "training.sentences",
     "training.outcomes",
+    "training.alternatives",
+    "training.coordinates",
     "bench",
     "bench.engine",
     "bench.start",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tinyrs import conclusions, outcomes, places, sentences, sides, tally
+from tinyrs import alternatives, conclusions, coordinates, outcomes, places, sentences, sides, tally
 from tinyrs.example import Box, Question, Task
 from tinyrs.metrics import equal, number_of, pair
 from tinyrs.parse import boxes as boxes_in
@@ -195,12 +195,16 @@ def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str
         return _other_choice(question, steps, answer)
     asks_area = all(area in question.text.lower() for area in _AREAS) and any(equal(answer, area) for area in _AREAS)
     labels = question.labels or (_AREAS if asks_area else ())
+    if labels and sorted(map(str.lower, labels)) != [*_AREAS]:
+        at = next((at for at, label in enumerate(labels) if equal(answer, label, labels)), None)
+        other = None if at is None else alternatives.offered(labels, steps, at)
+        return "" if other is None else f'The reasoning comes to "{labels[other]}", the answer is {_quote(answer)}.'
     if labels:
         affirmed, verdict = conclusions.classes(steps, labels)
         wrong = verdict or (
             min(affirmed) if affirmed and not any(equal(answer, a, labels) for a in affirmed) else ""
         )
-        if not affirmed and not verdict and sorted(map(str.lower, labels)) == [*_AREAS]:
+        if not affirmed and not verdict:
             urban = outcomes.urban(steps)
             wrong = "" if urban is None else "urban" if urban else "rural"
         if wrong and not equal(answer, wrong, labels):
@@ -217,19 +221,11 @@ def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str
 
 def _other_choice(question: Question, steps: Sequence[str], answer: str) -> str:
     offered = choices(question.text)
-    letters = question.labels or tuple(letter for letter, _ in offered)
-    named = conclusions.letter(steps)
-    if named is None and offered:
-        affirmed, verdict = conclusions.classes(steps, (words for _, words in offered))
-        words = verdict or (next(iter(affirmed)) if len(affirmed) == 1 else "")
-        named = next((letter for letter, choice in offered if choice == words), None)
-    if (
-        named
-        and any(equal(answer, letter, letters) for letter in letters)
-        and not equal(answer, named, letters)
-    ):
-        return f"The reasoning comes to {named}, the answer is {_quote(answer)}."
-    return ""
+    letters = tuple(letter for letter, _ in offered) or question.labels
+    names = tuple(words for _, words in offered) or letters
+    at = next((at for at, letter in enumerate(letters) if equal(answer, letter, letters)), None)
+    other = None if at is None else alternatives.offered(names, steps, at, letters)
+    return "" if other is None else f"The reasoning comes to {letters[other]}, the answer is {_quote(answer)}."
 
 
 def _counts(question: Question, steps: Sequence[str], answer: str, boxes: Sequence[Box]) -> str:
@@ -238,10 +234,8 @@ def _counts(question: Question, steps: Sequence[str], answer: str, boxes: Sequen
     truth = number_of(answer)
     if question.task is not Task.COUNTING or truth is None:
         return ""
-    said = tally.counted(steps, tally.things_in(question.text))
-    if not said or any(low <= truth <= high for low, high in said):
-        return ""
-    return f"The reasoning counts {tally.told(said)}, the answer is {_quote(answer)}."
+    other = alternatives.count(question.text, steps, int(truth)) if truth == int(truth) else None
+    return "" if other is None else f"The reasoning comes to {other}, the answer is {_quote(answer)}."
 
 
 _ALONE = re.compile(r"\b(?:only|single|sole|lone)\b", re.I)
@@ -269,7 +263,7 @@ def _numbers(question: Question, steps: Sequence[str], boxes: Sequence[Box], siz
         return ""
     at = "; ".join(str(box.corners()) for box in boxes[:3])
     phrase = phrase_of(question.text)
-    step = places.misplaced(steps, boxes, size, phrase)
+    step = places.misplaced(steps, boxes, size, phrase) or coordinates.misfit(steps, boxes, phrase)
     if step:
         return f"These numbers do not fit the box {at}: {_quote(step)}"
     step = sides.wrong_side(steps, boxes, phrase)

@@ -228,7 +228,7 @@ _LOCATE_ENDS = re.compile(
 def choices(text: str) -> tuple[tuple[str, str], ...]:
     """The lettered choices that a text offers: (("A", "road"), ("B", "river"), ...); () when it offers none.
 
-    Found after "Choices:" or "Options:", or at the start of lines; the letters must run A, B, C, ...
+    Found after "Choices:" or "Options:", or from a line on that starts with A; the letters must run A, B, C, ...
     """
     text = text[:_READ]
     word = _CHOICES_WORD.search(text)
@@ -236,7 +236,7 @@ def choices(text: str) -> tuple[tuple[str, str], ...]:
     found: list[re.Match] = []
     for match in _CHOICE.finditer(text, start):
         at_line_start = not text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip()
-        if match[1] == chr(ord("A") + len(found)) and (word or at_line_start):
+        if match[1] == chr(ord("A") + len(found)) and (word or found or at_line_start):
             found.append(match)
     if len(found) < 2:
         return ()

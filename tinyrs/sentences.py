@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,8 +36,13 @@ def parts(sentence: str) -> list[str]:
 
 def pieces(sentence: str) -> set[str]:
     """The words of a sentence and its pairs of neighbours, without endings; every number is "#"."""
-    words = ["^", *(stem(word) for word in _WORD.findall(sentence.lower()) if word not in _QUOTES), "$"]
-    return {*words, *(f"{one} {two}" for one, two in zip(words, words[1:], strict=False))}
+    return chains([stem(word) for word in _WORD.findall(sentence.lower()) if word not in _QUOTES], 2)
+
+
+def chains(words: Sequence[str], longest: int) -> set[str]:
+    """One, two and up to `longest` neighbours of a sentence's words, whose ends are "^" and "$"."""
+    words = ["^", *words, "$"]
+    return {" ".join(words[at : at + length]) for length in range(1, longest + 1) for at in range(len(words) + 1 - length)}
 
 
 def stem(word: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tinyrs import outcomes
+from tinyrs import alternatives, orders, outcomes
 from tinyrs.conclusions import CONCEDES
 from tinyrs.metrics import number_of
 from tinyrs.tally import NUMBER, counted, stem_of
@@ -40,6 +40,23 @@ def yes_or_no(question: str, steps: Sequence[str]) -> bool | None:
         said = _SAID.findall(step)
         if said:
             return (said[-1][0] or said[-1][1]).lower() == "yes"
+    if (more := _MORE_THAN.search(question)) and (least := number_of(more[1])) is not None:
+        said = counted(steps, more[2])
+        if said and all(low > least for low, _ in said):
+            return True
+        return False if said and all(high <= least for _, high in said) else None
+    if asked := orders.compared(question):
+        return alternatives.order(asked, steps, compared_by_rule(question, steps))
+    if (such := _IS_SUCH.match(question.strip())) and (kind := next((k for k in _KINDS if such[2].lower() in k), None)):
+        return _such(steps, such[1], such[2].lower(), kind)
+    if _ASKS_SAME.search(question):
+        last = [step for step in steps[-2:] if _OTHER.search(step) or _SAME.search(step)]
+        return not _OTHER.search(last[-1]) if last and not _DENIES.search(last[-1]) else None
+    return outcomes.yes(question, steps, said_presence(question, steps))
+
+
+def compared_by_rule(question: str, steps: Sequence[str]) -> bool | None:
+    """What a rule reads in the reasoning to a comparison: yes, no, or None where the question or it is not clear."""
     for pattern in _COMPARED:
         if found := pattern.search(question):
             named = found.groupdict()
@@ -51,17 +68,7 @@ def yes_or_no(question: str, steps: Sequence[str]) -> bool | None:
             return False
         order = _order(steps, equated[1], equated[2])
         return None if order is None else order == 0
-    if (more := _MORE_THAN.search(question)) and (least := number_of(more[1])) is not None:
-        said = counted(steps, more[2])
-        if said and all(low > least for low, _ in said):
-            return True
-        return False if said and all(high <= least for _, high in said) else None
-    if (such := _IS_SUCH.match(question.strip())) and (kind := next((k for k in _KINDS if such[2].lower() in k), None)):
-        return _such(steps, such[1], such[2].lower(), kind)
-    if _ASKS_SAME.search(question):
-        last = [step for step in steps[-2:] if _OTHER.search(step) or _SAME.search(step)]
-        return not _OTHER.search(last[-1]) if last and not _DENIES.search(last[-1]) else None
-    return outcomes.yes(question, steps, said_presence(question, steps))
+    return None
 
 
 # --- is it so many, is it of that kind --------------------------------------------------------------------

@@ -1,0 +1,88 @@
+"""Which of several outcomes a written reasoning comes to, and whether that is another one than its answer says.
+
+    count("How many ships are there?", ["Three lie at the quay.", "Four more are anchored."], 5)       # 7
+    offered(("river", "road"), ["It meanders through the fields."], 1)                               # 0, or None where not sure
+
+Each outcome is held against the reasoning by itself (tinyrs.amounts, tinyrs.orders, tinyrs.offered), and a linear model weighs
+what speaks for it. Rules read what is said outright (tinyrs.tally, tinyrs.conclusions, tinyrs.yes_no) and are one voice
+among the others. The weights (alternatives.json) come from `python -m training.alternatives`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from tinyrs.amounts import Count
+from tinyrs.offered import Offer
+from tinyrs.orders import OUTCOMES, Compared, Order
+
+WEIGHTS = Path(__file__).with_name("alternatives.json")
+SURE = {"count": 2.0, "order": 1.5, "offer": 2.0}
+"""Log odds from which on another outcome than the answer's is taken to be read."""
+RULE = 2.0
+"""What a rule's reading of a comparison weighs beside the model's."""
+
+
+@lru_cache(maxsize=1)
+def _weights() -> tuple[dict[str, list[int]], float]:
+    stored = json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    return stored["pieces"], stored["unit"]
+
+
+def weigh(kind: str, signs: Collection[str]) -> float:
+    """How much speaks for an outcome, in log odds."""
+    table, unit = _weights()
+    return unit * sum(table[key][0] for sign in signs if (key := f"{kind} {sign}") in table)
+
+
+def lead(weighed: Mapping[Hashable, float], good: Collection[Hashable]) -> float:
+    """By how much the likeliest of the other outcomes is ahead of the likeliest of `good`, in log odds."""
+    others = [value for outcome, value in weighed.items() if outcome not in good]
+    return max(others, default=-math.inf) - max(weighed[outcome] for outcome in good)
+
+
+def _other(kind: str, signs: Mapping[Hashable, Collection[str]], good: Collection[Hashable]) -> Hashable | None:
+    weighed = {outcome: weigh(kind, found) for outcome, found in signs.items()}
+    if lead(weighed, good) <= SURE[kind]:
+        return None
+    return max((outcome for outcome in weighed if outcome not in good), key=weighed.__getitem__)
+
+
+def count(question: str, steps: Sequence[str], answer: int) -> int | None:
+    """The number that the reasoning to a question of how many comes to, where that is another one than `answer`."""
+    return _other("count", count_signs(question, steps, (answer,)), (answer,))
+
+
+def order(asked: Compared, steps: Sequence[str], rule: bool | None) -> bool | None:
+    """Whether the reasoning to a comparison comes to yes; None where that is not sure. `rule` is what a rule reads in it: one
+    voice more beside the model's, and what holds where both together are not sure."""
+    no = lead({outcome: weigh("order", found) for outcome, found in order_signs(asked, steps, rule).items()}, asked.yes)
+    no += 0 if rule is None else -RULE if rule else RULE
+    return rule if abs(no) <= SURE["order"] else no < 0
+
+
+def offered(names: Sequence[str], steps: Sequence[str], answer: int, letters: Sequence[str] = ()) -> int | None:
+    """Which of the answers that a question offers the reasoning comes to, where it is another one than the one given."""
+    return _other("offer", offer_signs(names, steps, letters), (answer,))
+
+
+def count_signs(question: str, steps: Sequence[str], more: Collection[int]) -> dict[int, set[str]]:
+    """The signs of every number that the reasoning may come to, and of `more`."""
+    counting = Count(question, steps)
+    return {number: counting.signs(number) for number in sorted(counting.alternatives.union(more))}
+
+
+def order_signs(asked: Compared, steps: Sequence[str], rule: bool | None) -> dict[str, set[str]]:
+    """The signs of each of OUTCOMES."""
+    ordering = Order(asked, steps, rule)
+    return {outcome: ordering.signs(outcome) for outcome in OUTCOMES}
+
+
+def offer_signs(names: Sequence[str], steps: Sequence[str], letters: Sequence[str] = ()) -> dict[int, set[str]]:
+    """The signs of every answer that is offered, by its number."""
+    offer = Offer(names, steps, letters)
+    return {at: offer.signs(at) for at in range(len(names))}
