@@ -23,8 +23,8 @@ from tinyrs.orders import OUTCOMES, Compared, Order
 WEIGHTS = Path(__file__).with_name("alternatives.json")
 SURE = {"count": 2.0, "order": 1.5, "offer": 2.0}
 """Log odds from which on another outcome than the answer's is taken to be read."""
-RULE = 2.0
-"""What a rule's reading of a comparison weighs beside the model's."""
+RULE = {"count": 1.0, "order": 2.0}
+"""What a rule's reading weighs beside the model's."""
 
 
 @lru_cache(maxsize=1)
@@ -45,29 +45,31 @@ def lead(weighed: Mapping[Hashable, float], good: Collection[Hashable]) -> float
     return max(others, default=-math.inf) - max(weighed[outcome] for outcome in good)
 
 
-def _other(kind: str, signs: Mapping[Hashable, Collection[str]], good: Collection[Hashable]) -> Hashable | None:
-    weighed = {outcome: weigh(kind, found) for outcome, found in signs.items()}
-    if lead(weighed, good) <= SURE[kind]:
-        return None
-    return max((outcome for outcome in weighed if outcome not in good), key=weighed.__getitem__)
-
-
 def count(question: str, steps: Sequence[str], answer: int) -> int | None:
     """The number that the reasoning to a question of how many comes to, where that is another one than `answer`."""
-    return _other("count", count_signs(question, steps, (answer,)), (answer,))
+    counting = Count(question, steps)
+    weighed = {number: weigh("count", counting.signs(number)) for number in counting.alternatives.union((answer,))}
+    said = counting.rule_fits(answer)
+    ahead = lead(weighed, (answer,)) + (0 if said is None else -RULE["count"] if said else RULE["count"])
+    return _likeliest_but(weighed, answer) if ahead > SURE["count"] else None
 
 
 def order(asked: Compared, steps: Sequence[str], rule: bool | None) -> bool | None:
     """Whether the reasoning to a comparison comes to yes; None where that is not sure. `rule` is what a rule reads in it: one
     voice more beside the model's, and what holds where both together are not sure."""
     no = lead({outcome: weigh("order", found) for outcome, found in order_signs(asked, steps, rule).items()}, asked.yes)
-    no += 0 if rule is None else -RULE if rule else RULE
+    no += 0 if rule is None else -RULE["order"] if rule else RULE["order"]
     return rule if abs(no) <= SURE["order"] else no < 0
 
 
 def offered(names: Sequence[str], steps: Sequence[str], answer: int, letters: Sequence[str] = ()) -> int | None:
     """Which of the answers that a question offers the reasoning comes to, where it is another one than the one given."""
-    return _other("offer", offer_signs(names, steps, letters), (answer,))
+    weighed = {at: weigh("offer", signs) for at, signs in offer_signs(names, steps, letters).items()}
+    return _likeliest_but(weighed, answer) if lead(weighed, (answer,)) > SURE["offer"] else None
+
+
+def _likeliest_but(weighed: Mapping[int, float], answer: int) -> int:
+    return max((outcome for outcome in weighed if outcome != answer), key=weighed.__getitem__)
 
 
 def count_signs(question: str, steps: Sequence[str], more: Collection[int]) -> dict[int, set[str]]:

@@ -130,6 +130,10 @@ class Count:
         end = number.at + number.words
         return any(stem(word) in self._things for word in words[end : end + 4])
 
+    def rule_fits(self, number: float) -> bool | None:
+        """Whether the one count that a rule reads (tinyrs.tally) leaves `number` open; None where it reads none, or several."""
+        return any(low <= number <= high for low, high in self._rule) if len(self._rule) == 1 else None
+
     @cached_property
     def alternatives(self) -> set[int]:
         """Every number that the reasoning may come to: those in it, and what neighbours add up, multiply or differ to."""

@@ -5,8 +5,8 @@
 
 alternatives.jsonl beside this file holds sound captions in lots, each by another hand or in another manner: questions of how
 many ("count"), comparisons ("order"), and classes or lettered choices ("offer"). Lot 0 is those of tests/captions*, by which the
-rules were made. A caption is found where the checks would doubt it with one of two other answers, drawn for it, and an
-alarm where they doubt it as it is.
+rules were made. A caption is found where the model alone would doubt it with one of two other answers, drawn for it, and
+an alarm where it doubts it as it is; in the checks the rules have a voice beside it.
 """
 
 from __future__ import annotations
