@@ -152,19 +152,27 @@ def _yes_no(question: Question, tasks: tuple[Task, ...] = (Task.VQA,)) -> bool:
 def _label(question: Question, answer: str) -> str:
     if not answer.strip():
         return ""
-    labels = question.labels
+    labels = tuple(question.labels)
     if is_choice(question):
         letters = labels or tuple(letter for letter, _ in choices(question.text))
         if not any(equal(answer, letter, letters) for letter in letters):
             return f"The answer {_quote(answer)} is none of the letters {', '.join(letters)}."
     elif labels and question.task in (Task.CLASSIFICATION, Task.VQA):
-        if not any(equal(answer, label, labels) for label in labels):
+        if _which(answer, labels) is None:
             return f"The answer {_quote(answer)} is none of the classes that the question gives."
     elif _yes_no(question) and not any(equal(answer, word) for word in ("yes", "no")):
         return f"The question wants yes or no, and the answer is {_quote(answer)}."
     elif question.task is Task.COUNTING and number_of(answer) is None:
         return f"The question wants a number, and the answer is {_quote(answer)}."
     return ""
+
+
+@lru_cache(maxsize=64)
+def _which(answer: str, labels: tuple[str, ...]) -> int | None:
+    """The place of the label that an answer names. Two checks ask, and to compare with each of many labels takes time."""
+    if answer in labels:
+        return labels.index(answer)
+    return next((at for at, label in enumerate(labels) if equal(answer, label, labels)), None)
 
 
 def _given(question: Question, answer: str, given: str, boxes: Sequence[Box], scale: float | None) -> str:
@@ -194,9 +202,9 @@ def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str
     if is_choice(question):
         return _other_choice(question, steps, answer)
     asks_area = all(area in question.text.lower() for area in _AREAS) and any(equal(answer, area) for area in _AREAS)
-    labels = question.labels or (_AREAS if asks_area else ())
+    labels = tuple(question.labels) or (_AREAS if asks_area else ())
     if labels and sorted(map(str.lower, labels)) != [*_AREAS]:
-        at = next((at for at, label in enumerate(labels) if equal(answer, label, labels)), None)
+        at = _which(answer, labels)
         other = None if at is None else alternatives.offered(labels, steps, at)
         return "" if other is None else f'The reasoning comes to "{labels[other]}", the answer is {_quote(answer)}.'
     if labels:
@@ -221,9 +229,9 @@ def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str
 
 def _other_choice(question: Question, steps: Sequence[str], answer: str) -> str:
     offered = choices(question.text)
-    letters = tuple(letter for letter, _ in offered) or question.labels
+    letters = tuple(letter for letter, _ in offered) or tuple(question.labels)
     names = tuple(words for _, words in offered) or letters
-    at = next((at for at, letter in enumerate(letters) if equal(answer, letter, letters)), None)
+    at = _which(answer, letters)
     other = None if at is None else alternatives.offered(names, steps, at, letters)
     return "" if other is None else f"The reasoning comes to {letters[other]}, the answer is {_quote(answer)}."
 
