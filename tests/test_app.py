@@ -270,7 +270,7 @@ def test_after_a_question_that_failed_the_last_answers_stand_there_again(picture
     hands = open_page(engines(a=("port", "port"), b=(THOUGHT, THOUGHT)), picture_path)
     answered = hands.ask()
     with monkeypatch.context() as broken:
-        broken.setattr("screens.compare.open_picture", lambda path: 1 / 0)
+        broken.setattr("screens.compare.follow", lambda *_: 1 / 0)
         updates = list(hands.asking())
     assert 'data-state="waiting"' in updates[0]["card-b"] and "box side-b" not in updates[0]["viewer"]
     seen = {name: value for update in updates for name, value in update.items()}
