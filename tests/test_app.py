@@ -267,7 +267,7 @@ def test_an_upload_that_was_deleted_is_asked_for_again(hands, tmp_path):
 
 
 def test_after_a_question_that_failed_the_last_answers_stand_there_again(picture_path, monkeypatch):
-    hands = open_page(engines(a=("port", "port"), b=(THOUGHT, THOUGHT)), picture_path)
+    hands = open_page(engines(a=("port",) * 3, b=(THOUGHT,) * 3), picture_path)
     answered = hands.ask()
     with monkeypatch.context() as broken:
         broken.setattr("screens.compare.follow", lambda *_: 1 / 0)
