@@ -33,9 +33,9 @@ def _weights() -> tuple[dict[str, list[int]], float]:
     return stored["pieces"], stored["unit"]
 
 
-def weigh(kind: str, signs: Collection[str]) -> float:
-    """How much speaks for an outcome, in log odds."""
-    table, unit = _weights()
+def weigh(kind: str, signs: Collection[str], weights: tuple[dict, float] | None = None) -> float:
+    """How much speaks for an outcome, in log odds, by (pieces, unit) other than the stored ones where given."""
+    table, unit = weights or _weights()
     return unit * sum(table[key][0] for sign in signs if (key := f"{kind} {sign}") in table)
 
 

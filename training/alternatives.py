@@ -11,8 +11,6 @@ an alarm where it doubts it as it is; in the checks the rules have a voice besid
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import sys
 from collections.abc import Hashable, Sequence
@@ -114,10 +112,8 @@ def train(rows: Sequence[Row]) -> dict:
 
 def judge(model: dict, row: Row) -> tuple[int, int]:
     """(how many of the wrong answers are found, whether the right one is doubted)."""
-    table, unit = model["pieces"], model["unit"]
-    weighed = {
-        outcome: unit * sum(table[key][0] for sign in signs if (key := f"{row.kind} {sign}") in table) for outcome, signs in row.signs.items()
-    }
+    weights = model["pieces"], model["unit"]
+    weighed = {outcome: alternatives.weigh(row.kind, signs, weights) for outcome, signs in row.signs.items()}
     found = sum(alternatives.lead(weighed, wrong) > SURE[row.kind] for wrong in row.wrong)
     return found, alternatives.lead(weighed, row.good) > SURE[row.kind]
 
@@ -145,19 +141,8 @@ def write(model: dict, path: Path = WEIGHTS) -> None:
     linear.write(path, {"unit": model["unit"]}, model["pieces"])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and write if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m training.alternatives", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--write", action="store_true", help="train on all lots and write tinyrs/alternatives.json")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    args = parser.parse_args(arguments)
-    rows = read()
-    found = unseen(rows)
-    if args.write:
-        write(train(rows))
-    if args.json:
-        print(json.dumps(found))
-        return 0
+def show(found: list[dict]) -> None:
+    """What was measured, for people."""
     table = [
         (str(each["lot"]), each["kind"], str(each["n"]), percent(each["found"] / each["wrong"]), percent(each["alarms"] / each["n"]))
         for each in found
@@ -170,7 +155,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{kind}, lots 1 and up: {percent(sum(each['found'] for each in mine) / wrong)} % of wrong answers found, "
             f"{percent(sum(each['alarms'] for each in mine) / n)} % of right ones doubted (n = {n})"
         )
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and write if asked to."""
+    return linear.command(arguments, "training.alternatives", __doc__, WEIGHTS, read, unseen, lambda rows, _: write(train(rows)), show)
 
 
 if __name__ == "__main__":

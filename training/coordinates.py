@@ -10,8 +10,6 @@ none of these.
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,25 +82,18 @@ def write(model: dict, path: Path = WEIGHTS) -> None:
     linear.write(path, {"unit": model["unit"], "bias": model["bias"]}, model["pieces"])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and write if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m training.coordinates", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--write", action="store_true", help="train on all lots and write tinyrs/coordinates.json")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    args = parser.parse_args(arguments)
-    rows = read()
-    found = unseen(rows)
-    if args.write:
-        write(train(rows))
-    if args.json:
-        print(json.dumps(found))
-        return 0
+def show(found: list[dict]) -> None:
+    """What was measured, for people."""
     table = [
         (str(each["lot"]), str(each["n"]), percent(each["right"] / each["n"]), percent(each["sure"] / each["n"]), percent(each["sure_right"] / max(1, each["sure"])))
         for each in found
     ]
     print(grid(("lot", "n", "right, %", "sure, %", "right of the sure ones, %"), table))
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and write if asked to."""
+    return linear.command(arguments, "training.coordinates", __doc__, WEIGHTS, read, unseen, lambda rows, _: write(train(rows)), show)
 
 
 if __name__ == "__main__":

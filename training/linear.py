@@ -1,10 +1,12 @@
 """Small linear models over the pieces of texts: fitted whole, kept as whole numbers of 8 bits, one piece a line.
 
-training.sentences and training.outcomes say what the pieces are and what is to be learnt.
+training.sentences, .outcomes, .alternatives and .coordinates say what the pieces are and what is to be learnt; `command` is what
+they have in common as commands.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -58,3 +60,23 @@ def write(path: Path, head: dict, table: dict[str, list[int]]) -> None:
     """`head` and, as "pieces", one piece a line, so that a change can be read."""
     lines = [f"{json.dumps(piece, ensure_ascii=False)}:{json.dumps(row, separators=(',', ':'))}" for piece, row in table.items()]
     path.write_text(json.dumps(head)[:-1] + ', "pieces": {\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
+
+
+def command(
+    arguments: Sequence[str] | None, name: str, about: str, weights: Path, read: Callable, measure: Callable, keep: Callable, show: Callable
+) -> int:
+    """The command line of a trainer: rows = read(), found = measure(rows), keep(rows, found) where --write asks for it, then
+    `found` as JSON or by show(found). `weights` is the file that `keep` writes."""
+    parser = argparse.ArgumentParser(prog=f"python -m {name}", description=about.split("\n\n")[0])
+    parser.add_argument("--write", action="store_true", help=f"train on all lots and write tinyrs/{weights.name}")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args(arguments)
+    rows = read()
+    found = measure(rows)
+    if args.write:
+        keep(rows, found)
+    if args.json:
+        print(json.dumps(found))
+    else:
+        show(found)
+    return 0

@@ -10,8 +10,6 @@ where the checks would doubt it with the other answer, and an alarm where they d
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,19 +84,8 @@ def write(model: dict, path: Path = WEIGHTS) -> None:
     linear.write(path, {"unit": model["unit"], "bias": model["bias"]}, model["pieces"])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and write if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m training.outcomes", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--write", action="store_true", help="train on all lots and write tinyrs/outcomes.json")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    args = parser.parse_args(arguments)
-    rows = read()
-    found = unseen(rows)
-    if args.write:
-        write(train(rows))
-    if args.json:
-        print(json.dumps(found))
-        return 0
+def show(found: list[dict]) -> None:
+    """What was measured, for people."""
     table = [
         (str(each["lot"]), each["kind"], str(each["n"]), percent(each["found"] / each["n"]), percent(each["alarms"] / each["n"]))
         for each in found
@@ -111,7 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{kind}, lots 1 and up: {percent(sum(each['found'] for each in mine) / n)} % found, "
             f"{percent(sum(each['alarms'] for each in mine) / n)} % read as the other (n = {n})"
         )
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and write if asked to."""
+    return linear.command(arguments, "training.outcomes", __doc__, WEIGHTS, read, unseen, lambda rows, _: write(train(rows)), show)
 
 
 if __name__ == "__main__":

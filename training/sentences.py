@@ -12,8 +12,6 @@ Two minutes of one core.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import re
 import sys
@@ -168,19 +166,8 @@ def write(model: Model, leak_from: float, path: Path = WEIGHTS) -> None:
     linear.write(path, {"unit": model.unit, "bias": bias, "leak_from": round(leak_from, 4)}, model.table)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and write if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m training.sentences", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--write", action="store_true", help="train on all lots and write tinyrs/sentences.json")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    args = parser.parse_args(arguments)
-    rows = read()
-    found = report(unseen(rows, lambda line: print(line, file=sys.stderr)))
-    if args.write:
-        write(train(rows), found["leak_from"])
-    if args.json:
-        print(json.dumps(found))
-        return 0
+def show(found: dict) -> None:
+    """What was measured, for people."""
     table = [
         (str(lot["lot"]), f"{percent(lot['found'] / lot['leaks'])} of {lot['leaks']}", f"{percent(lot['alarms'] / lot['sound'])} of {lot['sound']}")
         for lot in found["lots"]
@@ -195,7 +182,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{percent(axis['opposite'] / axis['claims'])} % as their opposite; read into {percent(axis['alarms'] / axis['elsewhere'])} % of "
             f"{axis['elsewhere']} sentences that claim none"
         )
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and write if asked to."""
+    return linear.command(
+        arguments, "training.sentences", __doc__, WEIGHTS, read,
+        lambda rows: report(unseen(rows, lambda line: print(line, file=sys.stderr))),
+        lambda rows, found: write(train(rows), found["leak_from"]), show,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
