@@ -328,12 +328,14 @@ class Compare:
     def stop_it(self, request: gr.Request):
         self.page.stop(request.session_hash)
 
-    def look_ahead(self, shown: Shown | None, large: str, a: str, b: str):
-        """How large the models will see the picture."""
-        if shown is None or shown.blind:
+    def look_ahead(self, shown: Shown | None, large: str, a: str, b: str, request: gr.Request):
+        """How large the models will see the picture. They begin to read it: what is asked next is answered sooner."""
+        if shown is None:
             return ""
         try:
-            return size.words(self.page, {"A": a, "B": b}, large, shown.size)
+            specs = {side: self.page.spec(name) for side, name in zip(SIDES, (a, b))}
+            self.page.look_ahead(request.session_hash, shown.path, specs, size.options(specs.values(), large))
+            return "" if shown.blind else size.words(self.page, specs, large, shown.size)
         except Exception:  # a model that cannot be had: the notice says so
             return ""
 
@@ -357,7 +359,7 @@ class Compare:
         }
 
     def leave(self, request: gr.Request):
-        self.page.stop(request.session_hash)
+        self.page.leave(request.session_hash)
 
 
 def follow(shown: Shown, events: Iterator[Event], cancelled: threading.Event) -> Iterator[tuple[Shown, str, bool]]:

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache, wraps
 from pathlib import Path
@@ -17,8 +17,9 @@ import gradio as gr
 from annotate.people import People
 from annotate.store import Side, Store, StoreError
 from tinyrs import render
+from tinyrs.compare import look_ahead
 from tinyrs.config import Config
-from tinyrs.engine import EngineFailure, Options, Reply
+from tinyrs.engine import EngineFailure, Options, Reply, capped
 from tinyrs.engine import open_engine as load_engine
 from tinyrs.example import Question
 from tinyrs.image import BadImage, open_picture
@@ -26,6 +27,7 @@ from tinyrs.models import MODELS, SHIPPED, ModelSpec, UnknownModel
 from tinyrs.models import resolve as resolve_model
 from tinyrs.pace import Pace
 from tinyrs.shown import Shown
+from tinyrs.sight import seen
 from tinyrs.suggestions import BadQuestion
 from tinyrs.tiles import BadTiles
 
@@ -58,6 +60,7 @@ class Page:
         self.any_model = os.environ.get("TINYRS_ALLOW_ANY_MODEL", "") == "1"
         self.offered = self._offered()
         self.pace = Pace()
+        self._ahead: dict[str, tuple[tuple, threading.Event]] = {}
         self._running: dict[str, threading.Event] = {}
         self._salt = secrets.token_bytes(16)
 
@@ -105,6 +108,35 @@ class Page:
 
     def busy(self, session: str) -> bool:
         return session in self._running
+
+    def look_ahead(self, session: str, path: str, specs: Mapping[str, ModelSpec], how: Options) -> None:
+        """Let the models read a visitor's picture while the question is being written. It is left for what anybody asks, and
+        for the next picture."""
+        wish = (path, tuple(specs.values()), how)
+        before, stop = self._ahead.get(session, (None, None))
+        if wish == before:
+            return
+        if stop is not None:
+            stop.set()
+        self._ahead[session] = wish, (cancelled := threading.Event())
+
+        def work() -> None:
+            try:
+                picture = open_picture(path).image
+                engines = {side: self.open_engine(spec) for side, spec in specs.items()}
+                for side, seconds in look_ahead(engines, picture, how, cancelled):
+                    tokens = seen(*picture.size, capped(specs[side], how)).tokens
+                    self.pace.learn_reading(specs[side].name, tokens or 0, seconds)
+            except Exception:  # whoever asks is told
+                log.info("A picture could not be read ahead.", exc_info=True)
+
+        threading.Thread(target=work, name="tinyrs ahead", daemon=True).start()
+
+    def leave(self, session: str) -> None:
+        """A visitor closed the page."""
+        self.stop(session)
+        if session in self._ahead:
+            self._ahead.pop(session)[1].set()
 
     def visitor(self, request: gr.Request) -> str:
         """A name for somebody without one, which that person cannot choose: the flag limit counts by it."""

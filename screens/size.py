@@ -51,11 +51,8 @@ def learn(page: Page, spec: ModelSpec, how: Options, size: tuple[int, int], repl
         page.pace.learn(spec.name, tokens, reply)
 
 
-def words(page: Page, names: Mapping[str, str], size: object, picture: tuple[int, int] | None) -> str:
+def words(page: Page, specs: Mapping[str, ModelSpec], size: object, picture: tuple[int, int]) -> str:
     """At what size each side's model will see a picture of `picture` pixels, and how long it may take, as HTML."""
-    if picture is None:
-        return ""
-    specs = {side: page.spec(name) for side, name in names.items()}
     how = options(specs.values(), size)
     items = "".join(
         f'<li class="side-{side.lower()}"><b>{escape(side)}</b> {escape(_sentence(page.pace, spec, how, picture))}</li>'

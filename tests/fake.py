@@ -19,12 +19,14 @@ Step = str | threading.Event | BaseException | Callable[[], None]
 
 
 class FakeEngine:
-    """An `Engine` (tinyrs/engine.py). `asked` holds every (picture, question, options) that it was given."""
+    """An `Engine` (tinyrs/engine.py). `asked` holds every (picture, question, options) that it was given, `looked` what it
+    was shown before."""
 
     def __init__(self, *outputs: str | Sequence[Step], spec: ModelSpec | None = None, **declared) -> None:
         self.spec = spec or ModelSpec(**{"name": "fake", "source": "nowhere", **declared})
         self.queue = deque(outputs)
         self.asked: list[tuple] = []
+        self.looked: list[tuple] = []
         self.closed = False
 
     def stream(
@@ -55,6 +57,9 @@ class FakeEngine:
 
     def batch(self, pairs, options: Options = Options()) -> list[Reply]:
         return [list(self.stream(picture, question, options))[-1] for picture, question in pairs]
+
+    def look(self, picture, options: Options = Options(), cancelled: threading.Event | None = None) -> None:
+        self.looked.append((picture, options))
 
     def close(self) -> None:
         self.closed = True

@@ -20,7 +20,7 @@ TIERS = {
     "tinyrs": 0,
     "tinyrs.example": 0,
     **{f"tinyrs.{name}": 2 for name in ("datasets", "benchmarks", "sources", "models", "engine", "render", "geo")},
-    **{f"tinyrs.{name}": 2 for name in ("loading", "local", "decoding", "sharing", "openvino", "convert")},
+    **{f"tinyrs.{name}": 2 for name in ("loading", "local", "decoding", "sharing", "turns", "openvino", "convert")},
     **{f"tinyrs.{name}": 2 for name in ("server", "tokens", "weights")},
     "tinyrs.compare": 3,
     "tinyrs.scene": 3,

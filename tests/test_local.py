@@ -295,7 +295,7 @@ def test_cancelling_ends_the_answer_and_frees_the_model(dictate, picture):
     step.release(2)
     rest = list(replies)
     assert not any(reply.finished for reply in rest) and len(rest) < 5
-    with engine._lock:  # the question that was cancelled is over
+    with engine._turns.asked():  # the question that was cancelled is over
         dictate("next")
     assert last(engine, picture).text == "next"
 
@@ -314,7 +314,7 @@ def test_a_reader_that_leaves_frees_the_model(dictate, picture):
     next(replies)
     replies.close()
     step.release(2)
-    with engine._lock:  # the question that was left is over
+    with engine._turns.asked():  # the question that was left is over
         dictate("next")
     assert last(engine, picture).text == "next"
 

@@ -244,7 +244,7 @@ def test_a_picture_that_is_no_longer_wanted_is_not_read_to_its_end(engine, pictu
     stop.set()
     grid, patches = np.array([1, 2, 2]), np.zeros((4, 1176), np.float32)
     monkeypatch.setattr(engine.model, "stop", stop)
-    with pytest.raises(openvino._Stopped):
+    with pytest.raises(openvino.Stopped):
         engine.model._tokens(grid, patches)
     engine.model.stop = threading.Event()
     assert engine.model._tokens(grid, patches).shape[0] == 1

@@ -151,7 +151,7 @@ def test_one_who_leaves_a_shared_answer_ends_nobody_elses(thinker):
     options, shown = Options(max_new_tokens=40), list(pictures(3, first=4_300_000))
     question = Question("Describe the image in detail.", Task.CAPTIONING)
     (expected,) = thinker.batch([(shown[2], question)], options)
-    holding = thinker._lock
+    holding = thinker._turns.asked()
     found, left = {}, threading.Event()
 
     def visit(number):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tinyrs.engine import GRACE, Engine, EngineFailure, Options, Reply, failure, open_engine
+from tinyrs.engine import GRACE, Engine, EngineFailure, Options, Reply, failure, open_engine, opened
 from tinyrs.example import Answer, Question
 from tinyrs.models import ModelSpec, UnknownModel
 from tinyrs.parse import parse
@@ -106,6 +106,22 @@ def compare_here(
     events = _events(engines, picture, question, options, cancelled)
     next(events)
     return events
+
+
+def look_ahead(
+    engines: Mapping[str, Engine | ModelSpec],
+    picture: Image,
+    options: Options = Options(),
+    cancelled: threading.Event | None = None,
+) -> Iterator[tuple[str, float]]:
+    """Let the models that are open read `picture`, one after the other, before anything is asked of it: (side, seconds) of
+    each that did. What `lend` put in place of this process is not borrowed for it."""
+    if lent():
+        return
+    for side, engine in engines.items():
+        engine = opened(engine) if isinstance(engine, ModelSpec) else engine
+        if engine is not None and (seconds := engine.look(picture, options, cancelled)) is not None:
+            yield side, seconds
 
 
 def _events(engines, picture, question, options, cancelled) -> Iterator[Event | None]:

@@ -8,14 +8,21 @@ these answers do not need. A row leaves the batch when it ends; positions are pa
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from tinyrs.engine import Options
 from tinyrs.tokens import Row
+
+
+class Stopped(Exception):
+    """What was being computed is no longer wanted."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +48,24 @@ class Kept:
         return sum(tensor.nbytes for layer in self.layers for tensor in layer)
 
     @classmethod
-    def read(cls, model, inputs, end: int) -> Kept:
-        """Have `model` read the first `end` tokens of `inputs`, one row of what its processor makes."""
+    def read(cls, model, inputs, end: int, stop: threading.Event | None = None) -> Kept:
+        """Have `model` read the first `end` tokens of `inputs`, one row of what its processor makes.
+
+        Raises `Stopped` before the next layer once `stop` is set.
+        """
         cache, device = DynamicCache(), model.device
         ids = inputs["input_ids"][:, :end].to(device)
         model.model.rope_deltas = None
-        model.model(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            mm_token_type_ids=inputs["mm_token_type_ids"][:, :end].to(device),
-            pixel_values=inputs["pixel_values"].to(device),
-            image_grid_thw=inputs["image_grid_thw"].to(device),
-            use_cache=True,
-            **{cache_word(model): cache},
-        )
+        with _layer_by_layer(model, stop):
+            model.model(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                mm_token_type_ids=inputs["mm_token_type_ids"][:, :end].to(device),
+                pixel_values=inputs["pixel_values"].to(device),
+                image_grid_thw=inputs["image_grid_thw"].to(device),
+                use_cache=True,
+                **{cache_word(model): cache},
+            )
         return cls(tuple((layer.keys, layer.values) for layer in cache.layers), int(model.model.rope_deltas))
 
 
@@ -154,6 +165,23 @@ def cache_word(model) -> str:
         word = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
         model._tinyrs_cache_word = word
     return word
+
+
+@contextmanager
+def _layer_by_layer(model, stop: threading.Event | None) -> Iterator[None]:
+    """In here `model` looks before each of its layers whether it is to stop: a large one takes seconds for all of them."""
+
+    def look(*args) -> None:
+        if stop is not None and stop.is_set():
+            raise Stopped
+
+    layers = [part for part in model.modules() if isinstance(part, GradientCheckpointingLayer)]
+    hooks = [layer.register_forward_pre_hook(look) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _on_the_right(tensors: Sequence[torch.Tensor], dim: int, fill: int = 0) -> torch.Tensor:

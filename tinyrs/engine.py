@@ -74,7 +74,7 @@ class Reply:
     finished     the model is done: it ended its answer, or `truncated` it. A stream that was cancelled ends
                  with a reply that is not finished
     truncated    the answer was cut off at max_new_tokens
-    kept         the picture had been read for an earlier question, so that only this question was
+    kept         the picture had been read before, so that only this question was
     """
 
     text: str
@@ -102,6 +102,10 @@ class Engine(Protocol):
     was written until then; the next question works.
 
     `batch` answers every pair, in order, each as if it had been asked alone (with `options.seed` each).
+
+    `look` reads a picture that may soon be asked about and says how many seconds that took; None where it was not read:
+    it was read before, the model is busy or keeps nothing, or it was broken off, be it by `cancelled` or because a question
+    about something else came, which must not wait. It raises nothing.
     """
 
     spec: ModelSpec
@@ -115,6 +119,10 @@ class Engine(Protocol):
     ) -> Iterator[Reply]: ...
 
     def batch(self, pairs: Sequence[tuple[Image, Question]], options: Options = Options()) -> list[Reply]: ...
+
+    def look(
+        self, picture: Image, options: Options = Options(), cancelled: threading.Event | None = None
+    ) -> float | None: ...
 
     def close(self) -> None: ...
 
@@ -142,6 +150,11 @@ def open_engine(model: str | ModelSpec) -> Engine:
                 from tinyrs.local import LocalEngine as Kind
             _engines[spec] = Kind(spec)
         return _engines[spec]
+
+
+def opened(spec: ModelSpec) -> Engine | None:
+    """The engine for `spec` where it is open already."""
+    return _engines.get(spec)
 
 
 @atexit.register

@@ -40,6 +40,9 @@ class Tiled:
             self._engine = open_engine(self._engine)
         return self._engine
 
+    def look(self, picture: Image, options: Options = Options(), cancelled: threading.Event | None = None) -> None:
+        """Nothing: what is asked of are the tiles."""
+
     def close(self) -> None:
         """Nothing: the engine below is everybody's."""
 

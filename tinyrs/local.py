@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from PIL import Image
 from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
 
 from tinyrs.config import Config
-from tinyrs.decoding import Kept, Sampler, write
+from tinyrs.decoding import Kept, Sampler, Stopped, write
 from tinyrs.engine import (
     EngineFailure,
     EngineUnavailable,
@@ -39,6 +39,7 @@ from tinyrs.models import ModelSpec
 from tinyrs.prefix import Prefixes, key_of
 from tinyrs.sharing import Asked, Queue
 from tinyrs.tokens import Row, plain
+from tinyrs.turns import Turns
 from tinyrs.weights import folder_of
 
 log = logging.getLogger("tinyrs")
@@ -65,8 +66,8 @@ class LocalEngine:
     `spec.revision` is the commit that was loaded. Raises `EngineUnavailable`.
 
     [system + picture] and the question after it are computed in two steps, and the first is kept for the next
-    questions (TINYRS_PREFIX_BYTES of them): an answer is bit for bit the same, kept or not. `two_steps` is
-    whether the model can; set to False it is plain `generate`, which reads everything at once. `batch` answers
+    questions (TINYRS_PREFIX_BYTES of them): an answer is bit for bit the same, kept or not. `look` takes that step
+    while the question is still being thought of. `two_steps` is whether the model can; set to False it is plain `generate`, which reads everything at once. `batch` answers
     in the order of length, as many rows at once as TINYRS_BATCH_TOKENS allow. Questions that arrive while the
     model is busy are answered together where that helps (tinyrs/sharing.py).
 
@@ -106,8 +107,8 @@ class LocalEngine:
         self.model.generation_config = GenerationConfig(
             eos_token_id=sorted(self._ends), pad_token_id=self._pad
         )
-        self._lock = threading.Lock()
         self._jobs: set[Job] = set()
+        self._turns = Turns()
         if self.two_steps and (spec.thinking or self.device != "cpu"):
             self._queue = Queue(self._answer_all)
 
@@ -138,6 +139,28 @@ class LocalEngine:
     ) -> list[Reply]:
         return self._answer_all([Asked(pair, options) for pair in pairs])
 
+    def look(
+        self, picture: Image.Image, options: Options = Options(), cancelled: threading.Event | None = None
+    ) -> float | None:
+        if not self.two_steps:
+            return None
+        with self._turns.unasked(picture, cancelled) as stop:
+            if stop is None or self.model is None:
+                return None
+            started = time.perf_counter()
+            asked = Asked((picture, Question("")), options)
+            row = self._row(asked, started)
+            try:
+                with _threads(), torch.inference_mode():
+                    self._read([asked.pair], [row], capped(self.spec, options), stop)
+            except Stopped:
+                return None
+            except Exception as e:
+                failure("A picture could not be read ahead.", e)  # who asks about it is told
+                self._let_go()
+                return None
+            return None if row.kept else time.perf_counter() - started
+
     def _answer_all(self, asked: Sequence[Asked]) -> list[Reply]:
         """The replies to all that was `asked` with the same options, in groups that fit. Raises `EngineFailure`."""
         if not asked:
@@ -152,11 +175,10 @@ class LocalEngine:
         """Stop what is running and let go of the weights."""
         for job in list(self._jobs):
             job.stop.set()
-        if self._lock.acquire(timeout=10):
+        with suppress(TimeoutError), self._turns.asked([], timeout=10):
             self.model = None
             _open.discard(self)
             self.prefixes.clear()
-            self._lock.release()
 
     def _answer(self, asked: Sequence[Asked]) -> list[Reply]:
         """The replies to all that was `asked`, at once. Raises `EngineFailure`."""
@@ -164,7 +186,7 @@ class LocalEngine:
         spec, error = capped(self.spec, options), None
         if options.choose and spec.thinking:
             raise EngineFailure(f"{spec.name} reasons before it answers, so it cannot be held to a list of answers.")
-        with self._lock:
+        with self._turns.asked([picture for picture, _ in pairs]):
             started = time.perf_counter()
             rows = [self._row(each, started) for each in asked]
             stop, publish = asked[0].stop, asked[0].publish
@@ -181,13 +203,17 @@ class LocalEngine:
                 full = isinstance(e, RuntimeError) and "allocate memory" in str(e)
                 error = failure(OUT_OF_MEMORY if full else FAILED, e)
             if error is not None:
-                self.prefixes.clear()  # the next question may need the memory
-                if self.device != "cpu":
-                    torch.cuda.empty_cache()
+                self._let_go()
         if error is not None:
             # Raised out here: inside `except` it would keep every tensor of the failed frames alive.
             raise error
         return [row.reply() for row in rows]
+
+    def _let_go(self) -> None:
+        """After a failure: the next question may need the memory."""
+        self.prefixes.clear()
+        if self.device != "cpu":
+            torch.cuda.empty_cache()
 
     def _row(self, asked: Asked, started: float) -> Row:
         question, tokenizer = asked.pair[1], self.processor.tokenizer
@@ -212,7 +238,10 @@ class LocalEngine:
         with _threads(), torch.inference_mode():
             # A GPU reads many pictures sooner at once than one after the other; a CPU does not.
             if self.two_steps and (len(pairs) == 1 or self.device == "cpu"):
-                kept, questions = self._read(pairs, rows, spec)
+                try:
+                    kept, questions = self._read(pairs, rows, spec, stop)
+                except Stopped:
+                    return
                 if not stop.is_set():
                     write(self.model, kept, questions, rows, options, self._pad)
                 return
@@ -231,9 +260,16 @@ class LocalEngine:
             )
 
     def _read(
-        self, pairs: Sequence[tuple[Image.Image, Question]], rows: Sequence[Row], spec: ModelSpec
+        self,
+        pairs: Sequence[tuple[Image.Image, Question]],
+        rows: Sequence[Row],
+        spec: ModelSpec,
+        stop: threading.Event | None = None,
     ) -> tuple[list[Kept], list[torch.Tensor]]:
-        """What the model keeps of each pair's picture, read now or before, and the ids of what follows it."""
+        """What the model keeps of each pair's picture, read now or before, and the ids of what follows it.
+
+        Raises `Stopped` soon after `stop` is set.
+        """
         kept, questions, now = [], [], {}
         for (picture, question), row in zip(pairs, rows, strict=True):
             ids = self.processor.tokenizer(self._prompt(question), **self._plain_start)["input_ids"]
@@ -250,16 +286,16 @@ class LocalEngine:
             row.kept = found is not None
             if found is None:
                 inputs = inputs or self._inputs([(image, question)], spec)
-                found = self._look(inputs)
+                found = self._keep(inputs, stop)
                 self.prefixes.put(key, found, found.nbytes)
             now[key] = found
             kept.append(found)
             questions.append(torch.tensor(ids[at + 1 :]))
         return kept, questions
 
-    def _look(self, inputs) -> Kept:
+    def _keep(self, inputs, stop: threading.Event | None = None) -> Kept:
         """What the model keeps of `inputs` up to the end of their picture."""
-        return Kept.read(self.model, inputs, _end_of_picture(inputs))
+        return Kept.read(self.model, inputs, _end_of_picture(inputs), stop)
 
     def _key(self, image: Image.Image, question: Question, spec: ModelSpec) -> tuple[bytes, dict]:
         """The name of what is kept of `image`, by the pixels that the model sees, and what the processor made of it."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinyrs.config import Config
 from tinyrs.convert import PARTS, CannotConvert, runtime, shape_of
-from tinyrs.decoding import choose
+from tinyrs.decoding import Stopped, choose
 from tinyrs.engine import EngineFailure, EngineUnavailable, Options, failure
 from tinyrs.loading import SMALL, load_processor
 from tinyrs.local import KNOWN, LocalEngine
@@ -26,6 +26,7 @@ from tinyrs.models import ModelSpec
 from tinyrs.prefix import Prefixes
 from tinyrs.sharing import Queue
 from tinyrs.tokens import Row
+from tinyrs.turns import Turns
 
 MASKED = -1e9
 """What is added to the weight of a token that must not be looked at. Finite: padding that sees nothing stays a number."""
@@ -67,8 +68,7 @@ class OpenVINOEngine(LocalEngine):
         if error is not None:
             raise error
         self._ends = frozenset({*self.model.ends, self.processor.tokenizer.eos_token_id} - {None})
-        self._lock = threading.Lock()
-        self._jobs = set()
+        self._jobs, self._turns = set(), Turns()
         if spec.thinking:  # long answers: who comes while one is written waits less when they are written together
             self._queue = Queue(self._answer_all)
 
@@ -80,7 +80,7 @@ class OpenVINOEngine(LocalEngine):
         self.model.stop = stop
         noise = _Sampler(options, len(rows)) if options.temperature > 0 else None
         try:
-            seen, questions = self._read(pairs, rows, spec)
+            seen, questions = self._read(pairs, rows, spec, stop)
             writing = _Writing(self.model, seen, [ids.numpy() for ids in questions], self._pad)
             logits = writing.read()
             while True:
@@ -89,18 +89,15 @@ class OpenVINOEngine(LocalEngine):
                 if not going:
                     return
                 logits = writing.write(going, np.array(tokens)[going])
-        except _Stopped:
+        except Stopped:
             return
 
-    def _look(self, inputs) -> _Seen:
+    def _keep(self, inputs, stop: threading.Event | None = None) -> _Seen:
+        self.model.stop = stop or threading.Event()
         parts = {name: value.numpy() for name, value in inputs.items()}
         shown = parts["mm_token_type_ids"][0] > 0
         end = int(shown.nonzero()[0][-1]) + 1
         return self.model.look(parts["input_ids"][0, :end], shown[:end], parts["image_grid_thw"][0], parts["pixel_values"])
-
-
-class _Stopped(Exception):
-    """The answer is no longer wanted."""
 
 
 class _Seen(NamedTuple):
@@ -118,7 +115,7 @@ class _Seen(NamedTuple):
 class _Graphs:
     """The two graphs of a folder, compiled for this processor, and the table of embeddings. One user at a time.
 
-    stop  ends what is being computed, with `_Stopped`, when it is set
+    stop  ends what is being computed, with `Stopped`, when it is set
     """
 
     dtype = "whole numbers"
@@ -235,7 +232,7 @@ class _Sampler:
 
 
 def _run(request, inputs: dict[str, np.ndarray], stop: threading.Event) -> np.ndarray:
-    """The one output of `request`. Raises `_Stopped` soon after `stop` is set."""
+    """The one output of `request`. Raises `Stopped` soon after `stop` is set."""
     request.start_async({name: np.ascontiguousarray(value) for name, value in inputs.items()})
     try:
         while not request.wait_for(POLL):
@@ -245,7 +242,7 @@ def _run(request, inputs: dict[str, np.ndarray], stop: threading.Event) -> np.nd
         if not stop.is_set():
             raise
     if stop.is_set():
-        raise _Stopped
+        raise Stopped
     return np.array(request.get_output_tensor(0).data)
 
 

@@ -50,6 +50,12 @@ class Pace:
             if reply.tokens >= FEW:
                 self._writing[model].append((reply.seconds - reply.first_token) / reply.tokens)
 
+    def learn_reading(self, model: str, visual_tokens: int, seconds: float) -> None:
+        """Learn from a picture of that many visual tokens that `model` read before anything was asked of it."""
+        if visual_tokens > 0:
+            with self._lock:
+                self._reading[model].append((visual_tokens, seconds))
+
     def first_token(self, model: str, visual_tokens: int) -> float | None:
         """Seconds to the first token about a picture that the model has not read yet; None before any was learned."""
         with self._lock:

@@ -92,6 +92,11 @@ class ServerEngine:
                 pool.map(lambda pair: self._answer(*pair, options, _Call(), lambda reply: None), pairs)
             )
 
+    def look(
+        self, picture: Image.Image, options: Options = Options(), cancelled: threading.Event | None = None
+    ) -> None:
+        """Nothing: a question that nobody asked may cost money, and what a server keeps is its own affair."""
+
     def close(self) -> None:
         self._client.close()
 
