@@ -3,9 +3,10 @@
     python -m bench.app [--questions 8] [--json]
 
 Starts `python app.py` on a free port as `make demo` does, opens it in Chromium, and asks about pictures of the scene
-generator that no build has drawn. Every time is taken in the page, from the click to the words. Afterwards, without the
-page, both engines get the same questions at once, to tell what the page adds to them. Needs what requirements-dev.txt
-installs and a chromium on the PATH.
+generator that no build has drawn. Every time is taken in the page, from the click to the words. The page's models read the
+picture while the question is written, which here takes no longer than a browser needs to fill in a field. Afterwards,
+without the page, both engines get the same pictures and questions at once, to tell what the page adds to them; and again
+with pictures that they have read. Needs what requirements-dev.txt installs and a chromium on the PATH.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ ASK = """async () => {
 def measure(questions: int) -> dict:
     """Seconds: `page_up`, and medians and maxima of `first_words` (TinyRS), `a_done` and `b_done` (TinyRS-R1).
 
-    `bare_words` is what the engines alone need, `added` what the page takes on top of it, by the medians.
+    `bare_words` is what the engines alone need, `added` what the page takes on top of it, by the medians; `read_words` is what
+    they need where they have read the picture.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, the_app(Path(folder)) as url:
@@ -74,14 +76,17 @@ def measure(questions: int) -> dict:
     ):
         values = [each[side][moment] for each in times[1:]]
         found[name] = {"median": statistics.median(values), "max": max(values)}
-    alone = bare(questions)[1:]
-    found["bare_words"] = {"median": statistics.median(alone), "max": max(alone)}
+    for name, alone in zip(("bare_words", "read_words"), (bare(questions), bare(questions)), strict=True):
+        found[name] = {"median": statistics.median(alone[1:]), "max": max(alone[1:])}
     found["added"] = found["first_words"]["median"] - found["bare_words"]["median"]
     return found
 
 
 def bare(questions: int) -> list[float]:
-    """Seconds to the first words of TinyRS for each question, both models being asked at once and nothing else."""
+    """Seconds to the first words of TinyRS for each question, both models being asked at once and nothing else.
+
+    The second time in a process the pictures are known.
+    """
     spent = []
     for number in range(questions):
         scene, begun = draw(3_000_000 + number), time.perf_counter()
@@ -138,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for key, label in (
         ("first_words", "first words of TinyRS"),
         ("bare_words", "the same without the page"),
+        ("read_words", "and the picture read before"),
         ("a_done", "TinyRS done"),
         ("b_done", "TinyRS-R1 done"),
     ):

@@ -98,6 +98,7 @@ def _app(found: Mapping) -> Iterator[str]:
     for name, label in (
         ("first_words", "click to the first words of TinyRS"),
         ("bare_words", "the same without a page"),
+        ("read_words", "the same without a page, of a picture that was read"),
         ("a_done", "click to TinyRS done"),
         ("b_done", "click to TinyRS-R1 done"),
     ):

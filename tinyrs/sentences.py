@@ -1,27 +1,21 @@
-"""What one sentence of a reasoning claims, read by a small linear model over its words and pairs of words.
+"""Whether a sentence of a reasoning gives away that its answer was told, read by a small linear model over its words and
+pairs of words.
 
     leaks("Since the reference says harbor, I look for ships.")     # > 0: it speaks of an answer that was told
-    where("The ship lies near the upper left corner.")              # {"x": {"left": 0.93, ...}, "y": {"top": 0.9, ...}}
 
-Ways to say either are endless, and lists of patterns did not carry over to captions that were not seen before (dev/LOG.md).
-The weights (sentences.json) come from `python -m training.sentences` and thirteen thousand sentences that were
-written for it. It reads words, not pictures: whether a claim is true is for tinyrs.places to say.
+Ways to say it are endless, and lists of patterns did not carry over to captions that were not seen before (dev/LOG.md).
+The weights (sentences.json) come from `python -m training.sentences` and the sentences that were written for it.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 WEIGHTS = Path(__file__).with_name("sentences.json")
-SIDES = {"x": ("left", "middle", "right"), "y": ("top", "middle", "bottom")}
-"""What a sentence may claim on either axis; nothing is the fourth possibility."""
-OUTPUTS = ("leak", *(f"{axis} {side}" for axis, sides in SIDES.items() for side in sides))
-
 _CLAUSES = re.compile(r"[,;:()]\s+| - | -- |\s?\u2014\s?")
 _WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _ENDINGS = ("ing", "ed", "es", "s", "ly")
@@ -56,25 +50,12 @@ def stem(word: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _weights() -> tuple[dict[str, list[int]], float, list[float], float]:
+def _weights() -> tuple[dict[str, list[int]], float, float]:
     stored = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return stored["pieces"], stored["unit"], stored["bias"], stored["leak_from"]
+    return stored["pieces"], stored["unit"], stored["bias"] - stored["leak_from"]
 
 
 def leaks(sentence: str) -> float:
     """How surely a sentence gives away that its writer had been told the answer: above 0 it counts as one that does."""
-    table, unit, bias, leak_from = _weights()
-    most = max(sum(table[piece][0] for piece in pieces(part) if piece in table) for part in parts(sentence))
-    return unit * most + bias[0] - leak_from
-
-
-def where(sentence: str) -> dict[str, dict[str, float]]:
-    """How likely a sentence says of something that it lies at each of SIDES of the picture, by axis. What is missing
-    from 1 says nothing about that axis."""
-    table, unit, bias, _ = _weights()
-    known, told = [table[piece] for piece in pieces(sentence) if piece in table], {}
-    for axis, sides in SIDES.items():
-        at = [OUTPUTS.index(f"{axis} {side}") for side in sides]
-        odds = [math.exp(min(50.0, unit * sum(row[i] for row in known) + bias[i])) for i in at]
-        told[axis] = {side: each / (1 + sum(odds)) for side, each in zip(sides, odds, strict=True)}
-    return told
+    table, unit, start = _weights()
+    return start + unit * max(sum(table[piece][0] for piece in pieces(part) if piece in table) for part in parts(sentence))

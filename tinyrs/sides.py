@@ -1,97 +1,220 @@
-"""In which part of the picture a reasoning says that a thing lies, held against the boxes of the answer.
+"""On which side of the picture a reasoning says that a thing lies, held against the boxes of the answer.
 
-What a sentence says of that is read by tinyrs.sentences; which sentences speak of the thing that was asked for, and whether
-a box lies there, is decided here.
+Which side a word names is plain (tinyrs.regions); whether it is said of the thing that was asked for, and of the picture, is
+what a linear model weighs, by the words around it. Its weights (sides.json) come from `python -m training.sides`.
 """
 
 from __future__ import annotations
 
-import math
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 from tinyrs.example import BOX_SCALE, Box
-from tinyrs.places import head
-from tinyrs.sentences import SIDES, parts, where
+from tinyrs.places import head_of
+from tinyrs.regions import SIDES, Mention, mentions, words
+from tinyrs.sentences import stem
 
-SURE = 0.5
-"""From this probability on a sentence is taken to say a place, and a box to lie elsewhere."""
-LAST = 6
-"""Only so many sentences at the end are read: before them one looks around."""
+WEIGHTS = Path(__file__).with_name("sides.json")
+NOTHING = "nothing"
+"""The outcome that nothing is said of the thing on that axis."""
+SURE = 1.0
+"""Log odds from which on the thing is taken to be said to lie elsewhere."""
+NEAR = 4
+"""Words on either side of a mention whose place is looked at."""
 
-_OTHER = re.compile(
-    r"\b(?:other|another|next(?! to)|second|neighbou?r\w*|not the|instead|the one (?:on|at|in|near|to)|unlike|except|apart from|"
-    r"whereas|while|than|compar\w+)\b",
-    re.I,
+_FAR, _MIDDLE = 0.55 * BOX_SCALE, (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
+_STOPS = frozenset((",", ";", ":", "(", ")", "while", "whereas", "but", "where", "which"))
+_PRONOUNS = frozenset(("it", "this", "that", "its", "one"))
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+")  # a sentence may begin with a small letter
+_NUMBER = re.compile(r"\d+(?! ?o['\u2019 ]?\s?clock|\d)")
+_IDLE = frozenset(
+    "a an the of in on at to by near with and or largest smallest biggest whole entire single only one target object left right top bottom upper lower".split()
 )
-# the thing itself beside what it differs from
-_APART = re.compile(r"\b(?:from|than|of) (?:all |any |most )?(?:of )?(?:the |its )?(?:others?|rest|neighbou?rs)(?: \w+)?", re.I)
-_THAT_IS_IT = re.compile(
-    r"^(?:(?:so|therefore|thus|hence|clearly)[, ]+)?(?:this|that|it)(?:['\u2019]s|(?: [a-z]+)? (?:is|must be|has to be|should be|fits|matches))\b",
-    re.I,
-)
-# where a thing is going, which is not where it is
-_HEADING = re.compile(r"\b(?:sail|head|mov|point|driv|fly|flies|turn|going|goes|lead|fac|look)\w* (?:to|towards?) [^,.;]*", re.I)
-_SOMETHING = re.compile(r"^(?:an?|some|several|many|few|there|on|in|at|from)\b", re.I)
-_DIGIT = re.compile(r"\d")  # numbers are for tinyrs.places
-_FAR = 0.55 * BOX_SCALE
-_MIDDLE = (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
+
+
+_TELLING = frozenset(
+    stem(word)
+    for word in (
+        "image picture pic img frame scene view photo photograph shot tile map screen canvas field scenery panorama corner corners edge border margin rim "
+        "boundary half third quarter quadrant side sides part portion strip band area region flank section zone sector end ends extremity foot head "
+        "lie lies lying located location situated position positioned placed place sits sitting stands standing found find see seen spot appears occupies occupy "
+        "fill fills cover covers take takes up stretches extends spans runs crosses dominates rests visible is are was has have been its their his whose "
+        "it this that these those one ones there here target box asked question object thing answer wanted sought requested "
+        "of to from toward towards into onto in on at by with near beside next along across through against around behind under above below between beyond "
+        "far close further away just about roughly approximately exactly almost nearly slightly very more most rather quite only alone "
+        "not no nor neither but and or while whereas instead than though although yet other others another rest all both each every "
+        "points pointing faces facing heads heading moves moving sails leads leading turns bends falls casts shadow flies wind "
+        "wing wings door wall roof bank shore lane end tip bow stern arm gable neighbour neighbor beside hand turn angle angles"
+    ).split()
+) | frozenset("% @ # , ; : ( - = ?".split())
+"""Words by which it may be told whose place it is, anywhere in the clause; of others only those next to a mention count."""
 
 
 def wrong_side(steps: Sequence[str], boxes: Sequence[Box], phrase: str = "") -> str:
-    """The last sentence that says in which part of the picture the thing lies, if no box lies there; else "".
-
-    Sentences about `phrase` or "it" are read, and only plain opposites count: left against right, top against
-    bottom, the middle against a box at the margin. Where none of those says a place, the thing may go by another name in one
-    that does.
-    """
-    name = head(phrase)
-    if not boxes or phrase.lower().count(name) > 1:  # "the ship left of the other ship": a sentence may be about either
+    """The sentence that says most clearly that the thing, `phrase`, lies where no box does; "" where that is not sure."""
+    if not boxes:
         return ""
-    about = re.compile(rf"\b\w{{0,8}}(?:{re.escape(name)}|\bbox\b|\bit\b|\b(?:that|this) one\b|target)", re.I)
-    its, others, steps = [], [], steps[-LAST:]
-    for step, then in zip(steps, [*steps[1:], ""], strict=False):
-        doubt = _doubt(step, boxes)
-        if doubt is None:
-            continue
-        if about.search(step) or _THAT_IS_IT.search(then):
-            its.append((doubt, step))
-        elif not _SOMETHING.search(step):
-            others.append((doubt, step))
-    if its:  # the last one decides
-        doubt, step = its[-1]
-        return step if doubt >= SURE else ""
-    # It may go by another name.
-    if any(doubt < SURE for doubt, _ in others):
-        return ""
-    return others[-1][1] if others else ""
+    telling, worst = Telling(steps, phrase), (SURE, "")
+    for axis in SIDES:
+        weighed = {side: weigh(found) for side, found in telling.signs(axis).items()}
+        fits = {side for side in SIDES[axis] if any(lies(box, axis, side) for box in boxes)} | {NOTHING}
+        for side in weighed.keys() - fits:
+            ahead = weighed[side] - max(weighed[other] for other in weighed.keys() & fits)
+            if ahead > worst[0]:
+                worst = ahead, max(telling.said(axis, side), key=lambda said: weigh(said[1]))[0]
+    return worst[1]
 
 
-def _doubt(step: str, boxes: Sequence[Box]) -> float | None:
-    """How likely it is that a sentence says of all `boxes` that they lie elsewhere; None where it says nothing of places."""
-    step = _APART.sub("", step)
-    if _DIGIT.search(step) or _OTHER.search(step):
-        return None
-    told = [where(part) for part in parts(_HEADING.sub("", step))]
-    told = [each for each in told if _says(each) >= SURE]
-    # Of two places in one sentence one may be another thing's, and any of several boxes may be meant.
-    return min((_elsewhere(box, each) for each in told for box in boxes), default=None)
+def lies(box: Box, axis: str, side: str) -> bool:
+    """Whether one may say of a box that it lies on that side; only what is plainly elsewhere does not."""
+    low, high = (box.x1, box.x2) if axis == "x" else (box.y1, box.y2)
+    first, _, last = SIDES[axis]
+    if side == first:
+        return low <= _FAR
+    if side == last:
+        return high >= BOX_SCALE - _FAR
+    return high >= _MIDDLE[0] and low <= _MIDDLE[1]
 
 
-def _says(told: dict[str, dict[str, float]]) -> float:
-    """How likely it is that a sentence says where in the picture something lies."""
-    return 1 - math.prod(1 - sum(told[axis].values()) for axis in SIDES)
+@lru_cache(maxsize=1)
+def _weights() -> tuple[dict[str, list[int]], float]:
+    stored = json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    return stored["pieces"], stored["unit"]
 
 
-def _elsewhere(box: Box, told: dict[str, dict[str, float]]) -> float:
-    """How likely it is that a sentence says of `box` that it lies where it does not, on either axis."""
-    fits = 1.0
-    for axis, (first, middle, last) in SIDES.items():
-        low, high = (box.x1, box.x2) if axis == "x" else (box.y1, box.y2)
-        said = told[axis]
-        fits *= 1 - (
-            (said[first] if low > _FAR else 0)
-            + (said[middle] if high < _MIDDLE[0] or low > _MIDDLE[1] else 0)
-            + (said[last] if high < BOX_SCALE - _FAR else 0)
-        )
-    return 1 - fits
+def weigh(signs: Collection[str], weights: tuple[dict, float] | None = None) -> float:
+    """How much speaks for an outcome, in log odds, by (pieces, unit) other than the stored ones where given."""
+    table, unit = weights or _weights()
+    return unit * sum(table[sign][0] for sign in signs if sign in table)
+
+
+class Telling:
+    """A reasoning ready to be asked what speaks for each side."""
+
+    def __init__(self, steps: Sequence[str], phrase: str = ""):
+        self._steps = steps = [part for step in steps for part in _SENTENCE.split(step)]
+        self._words = [words(step) for step in steps]
+        # Numbers are for tinyrs.places and tinyrs.coordinates.
+        self._mentions = [[] if _NUMBER.search(step) else mentions(each) for step, each in zip(steps, self._words, strict=True)]
+        asked = {stem(word) for word in words(head_of(phrase)) if word.isalpha() and word not in _IDLE}
+        self._noun = stem((words(head_of(phrase)) or [""])[-1])
+        self._asked, self._phrase = asked, frozenset(words(phrase))
+        self._stems = [[stem(word) for word in each] for each in self._words]
+        self._named = [bool(asked.intersection(each)) for each in self._stems]
+
+    def signs(self, axis: str) -> dict[str, set[str]]:
+        """What speaks for each side of an axis that is named somewhere, and for NOTHING; {} where none is."""
+        found = {}
+        for side in SIDES[axis]:
+            signs = {sign for _, each in self.said(axis, side) for sign in each}
+            if signs:
+                found[side] = signs
+        return {**found, NOTHING: {f"none of {len(found)}"}} if found else {}
+
+    def said(self, axis: str, side: str) -> list[tuple[str, set[str]]]:
+        """(sentence, signs) of every mention of a side."""
+        told = [
+            (at, mention)
+            for at, each in enumerate(self._mentions)
+            for mention in each
+            if mention.sides.get(axis) == side
+        ]
+        return [(self._steps[at], set(self._of(at, mention, axis))) for at, mention in told]
+
+    def _of(self, at: int, mention: Mention, axis: str) -> Iterator[str]:
+        """The signs of one mention."""
+        marked = self._marked(at, mention)
+        first, last = mention.at[0], mention.at[-1]
+        around = {
+            **{-step: marked[first - step] if first >= step else "^" for step in range(1, NEAR + 1)},
+            **{step: marked[last + step] if last + step < len(marked) else "$" for step in range(1, NEAR + 1)},
+        }
+        middle = mention.sides[axis] == "middle"
+        own = [self._words[at][each] for each in mention.at]
+        yield "said"
+        yield f"is {' '.join(own)}" + (f" {axis}" if middle else "")
+        for word in own:
+            yield f"is {word}" + (f" {axis}" if middle else "")
+            if word in self._phrase:
+                yield "asked for"
+        yield "both" if len(mention.sides) == 2 else "one"
+        if middle and len(mention.sides) == 2:
+            beside = {axis for each in self._mentions[at] if each is not mention for axis in each.sides}
+            yield f"beside {axis in beside} {len(beside)}"
+        for place, word in around.items():
+            yield f"{place} {word}"
+        for one, other in ((-2, -1), (1, 2), (2, 3), (-1, 1), (-3, -2)):
+            yield f"{one} {other} {around[one]} {around[other]}"
+        yield f"around {around[-2]} {around[-1]} {around[1]}"
+        yield f"around {around[-1]} {around[1]} {around[2]}"
+        yield f"{own[0]} {around[1]}"
+        yield f"{around[-1]} {own[0]}"
+        clause, rest = self._clause(marked, first, last)
+        yield from (f"clause {word}" for word in clause & _TELLING)
+        yield from self._whose(at, marked, first, last, clause, rest)
+        yield from self._where(at, mention, axis)
+
+    def _marked(self, at: int, mention: Mention) -> list[str]:
+        """The stems of a sentence; what is asked for is "@", other words of place "%", those of the mention "*"."""
+        others = {place for each in self._mentions[at] if each is not mention for place in each.at}
+        return [
+            "*" if mention.at[0] <= place <= mention.at[-1] else "%" if place in others else "@" if word in self._asked else "#" if word.isdigit() else word
+            for place, word in enumerate(self._stems[at])
+        ]
+
+    @staticmethod
+    def _clause(marked: Sequence[str], first: int, last: int) -> tuple[set[str], set[str]]:
+        """The words of the clause around a mention, and those of the rest of its sentence."""
+        start = next((place for place in range(first, 0, -1) if marked[place - 1] in _STOPS), 0)
+        end = next((place for place in range(last + 1, len(marked)) if marked[place] in _STOPS), len(marked))
+        return set(marked[start:end]), {*marked[:start], *marked[end:]}
+
+    def _whose(self, at: int, marked, first: int, last: int, clause: set[str], rest: set[str]) -> Iterator[str]:
+        """Signs of which thing it is."""
+        if not self._asked:
+            yield "unknown"
+            return
+        before = [place for place in range(first) if marked[place] == "@"]
+        after = [place for place in range(last + 1, len(marked)) if marked[place] == "@"]
+        if before:
+            between = marked[before[-1] + 1 : first]
+            yield f"@ before {min(len(between), 6)}"
+            yield f"@ before, first {before[0] <= 2}"
+            yield from (f"between {word}" for word in _TELLING.intersection(between))
+            yield f"noun {self._stems[at][before[-1]] == self._noun}"
+        if after:
+            between = marked[last + 1 : after[0]]
+            yield f"@ after {min(len(between), 6)}"
+            yield from (f"up to {word}" for word in _TELLING.intersection(between))
+        here = "clause" if "@" in clause else "sentence" if "@" in rest else "no"
+        previous, following = (0 <= other < len(self._named) and self._named[other] for other in (at - 1, at + 1))
+        opening = next((word for word in marked if word.isalpha()), "")
+        yield f"@ {here}"
+        if here == "no":
+            yield f"opens {opening}"
+            yield f"opens {' '.join(marked[:2])}"
+            pronoun = _PRONOUNS.intersection(clause)
+            yield f"no @, before {previous}, pronoun {bool(pronoun)}"
+            yield f"no @, after {following}"
+            yield f"no @, {'earlier' if any(self._named[:at]) else 'never before'}"
+            yield from (f"no @ {word}" for word in pronoun)
+        else:
+            yield f"@ opens {opening}"
+
+    def _where(self, at: int, mention: Mention, axis: str) -> Iterator[str]:
+        """Signs of where in the reasoning it is, and of what else is said there of that axis."""
+        told = [(other, each.sides[axis]) for other, many in enumerate(self._mentions) for each in many if axis in each.sides]
+        sides = {side for _, side in told}
+        yield f"sides {len(sides)}"
+        yield f"sentence {'only' if len(self._steps) == 1 else 'last' if at + 1 == len(self._steps) else 'first' if at == 0 else 'inner'}"
+        if len(sides) > 1:
+            yield f"order {'last' if at == told[-1][0] else 'first' if at == told[0][0] else 'inner'}"
+            here = {side for other, side in told if other == at}
+            yield f"in one sentence {len(here)}"
+            if not self._named[at] and self._asked and any(self._named[other] for other, _ in told):
+                yield "another one has @"
+            if self._asked and self._named[at] and not any(self._named[other] for other, _ in told if other != at):
+                yield "only this one has @"

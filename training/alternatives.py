@@ -87,27 +87,12 @@ def row_of(question: str, reasoning: str, answer: str, lot: int = 0) -> Row | No
 
 def train(rows: Sequence[Row]) -> dict:
     """{"unit", "pieces"}: for each of KINDS the weights at which the outcomes that the answers leave are likeliest."""
-    import torch
-
-    found, group, good = [], [], []
-    for number, row in enumerate(rows):
-        for outcome, signs in row.signs.items():
-            found.append({f"{row.kind} {sign}" for sign in signs})
-            group.append(number)
-            good.append(outcome in row.good)
-    group, good = torch.tensor(group), torch.tensor(good)
-
-    def log_sums(values):
-        most = torch.full((len(rows),), -torch.inf).scatter_reduce(0, group, values.detach(), "amax")
-        return most + torch.zeros(len(rows)).index_add(0, group, (values - most[group]).exp()).log()
-
-    def loss(sums):
-        values = sums[:, 0]
-        return (log_sums(values) - log_sums(values.masked_fill(~good, -1e4))).sum()
-
-    words, weight, _ = linear.fit(found, 1, loss, PENALTY, history=20)
-    unit = float(weight.abs().max()) / linear.STEPS
-    return {"unit": unit, "pieces": linear.whole(words, weight, unit, SMALLEST)}
+    outcomes = [
+        ({f"{row.kind} {sign}" for sign in signs}, at, outcome in row.good)
+        for at, row in enumerate(rows)
+        for outcome, signs in row.signs.items()
+    ]
+    return linear.softmax(outcomes, PENALTY, SMALLEST)
 
 
 def judge(model: dict, row: Row) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Small linear models over the pieces of texts: fitted whole, kept as whole numbers of 8 bits, one piece a line.
 
-training.sentences, .outcomes, .alternatives and .coordinates say what the pieces are and what is to be learnt; `command` is what
+training.sentences, .sides, .outcomes, .alternatives and .coordinates say what the pieces are and what is to be learnt; `command` is what
 they have in common as commands.
 """
 
@@ -43,6 +43,27 @@ def fit(found: Sequence[set[str]], outputs: int, loss: Callable, penalty: float,
 
     optimiser.step(closure)
     return words, weight.detach(), bias.tolist()
+
+
+def softmax(outcomes: Sequence[tuple[set[str], int, bool]], penalty: float, smallest: int) -> dict:
+    """{"unit", "pieces"}: the weights at which the good ones of several outcomes are likeliest; from (its pieces, of which text
+    it is, counted from 0, whether it is good) of every outcome of every text."""
+    import torch
+
+    group, good = torch.tensor([each[1] for each in outcomes]), torch.tensor([each[2] for each in outcomes])
+    texts = int(group.max()) + 1
+
+    def log_sums(values):
+        most = torch.full((texts,), -torch.inf).scatter_reduce(0, group, values.detach(), "amax")
+        return most + torch.zeros(texts).index_add(0, group, (values - most[group]).exp()).log()
+
+    def loss(sums):
+        values = sums[:, 0]
+        return (log_sums(values) - log_sums(values.masked_fill(~good, -1e4))).sum()
+
+    words, weight, _ = fit([each[0] for each in outcomes], 1, loss, penalty, history=20)
+    unit = float(weight.abs().max()) / STEPS
+    return {"unit": unit, "pieces": whole(words, weight, unit, smallest)}
 
 
 def whole(words: Sequence[str], weight, unit: float, smallest: int) -> dict[str, list[int]]:
