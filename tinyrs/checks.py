@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tinyrs import alternatives, conclusions, coordinates, outcomes, places, sentences, sides, tally
+from tinyrs import alternatives, conclusions, coordinates, outcomes, places, repeats, sentences, sides, tally
 from tinyrs.example import Box, Question, Task
 from tinyrs.metrics import equal, number_of, pair
 from tinyrs.parse import boxes as boxes_in
@@ -83,7 +83,7 @@ def check(
         ("leak", _leak(steps)),
         ("language", _language(steps, answer, question)),
         ("length", _length(question, whole, answer)),
-        ("repetition", _repetition(steps, reasoning)),
+        ("repetition", _repetition(question, steps, reasoning)),
     ):
         if sentence:
             found.append(Finding(name, sentence))
@@ -372,78 +372,6 @@ def _length(question: Question, reasoning: str, answer: str) -> str:
     return ""
 
 
-def _repetition(steps: Sequence[str], reasoning: str) -> str:
-    """What is said twice; a line break in the middle of a sentence makes no other sentence of it."""
-    text = " ".join(" ".join(steps).split())
-    # A text on one line is read in the same steps once more.
-    one_line = len(reasoning.strip().splitlines()) == 1 and text == " ".join(reasoning.split())
-    again = steps if one_line else split_steps(text)[:_MOST_STEPS]
-    said = _twice(steps) or (_twice(again) if len(again) != len(steps) else "")
-    if said:
-        return f"Said twice: {_quote(said)}"
-    words = re.findall(r"\w+", text.lower())  # with numbers: a list of places is no loop
-    shortest = list(zip(*(words[i:] for i in range(8))))
-    if len(set(shortest)) == len(shortest):
-        return ""
-    runs = Counter(run for run in zip(*(words[i:] for i in range(10))) if not any(word.isdigit() for word in run))
-    if runs and (most := runs.most_common(1)[0])[1] > 1:
-        return f"Said twice: {_quote(' '.join(most[0]))}"
-    runs = Counter(shortest)
-    most = runs.most_common(1)
-    return f"Said again and again: {_quote(' '.join(most[0][0]))}" if most and most[0][1] >= 3 else ""
-
-
-# Words that may come and go between two wordings of the same.
-_LITTLE = frozenset(
-    "the a an of and to in is are it this that which there i we can see seen with at by as be has have for so also looks look thus then here "
-    "one you all its because".split()
-)
-
-
-def _twice(steps: Sequence[str]) -> str:
-    bags: list[tuple[frozenset[str], frozenset[str], str]] = []
-    for step in (part for step in steps for part in _STOP.split(step)):
-        whole = re.sub(r"['\u2019]s\b", " is", step)
-        words = _WORDS.findall(whole.lower())
-        bag = frozenset(words)
-        if len(bag) < 5:
-            continue
-        content = _content(words)
-        for other, said, text in bags:
-            if _same_words(content, said) and re.findall(r"\d+", step) == re.findall(r"\d+", text):
-                return step
-            if 0.9 * max(len(bag), len(other)) > min(len(bag), len(other)):
-                continue
-            # "one at 10" and "one at 20" use the same words and say different things.
-            if len(bag & other) >= 0.9 * len(bag | other) and re.findall(r"\d+", step) == re.findall(r"\d+", text):
-                return step
-        bags.append((bag, content, step))
-        if len(words) < len(bag) + 4:
-            continue
-        clauses = [_content(_WORDS.findall(clause.lower())) for clause in _CLAUSE.split(step)]
-        if len(clauses) > 1 and any(len(one) >= 4 and clauses.count(one) > 1 for one in clauses) and not re.search(r"\d", step):
-            return step
-    return ""
-
-
-_STOP = re.compile(r"(?<=[a-z]{3}[.!?])\s+(?=[a-z])")  # a sentence may begin with a small letter
-_CLAUSE = re.compile(r"[,;:]\s+|\s(?=and )")
-
-
-def _content(words: Sequence[str]) -> frozenset[str]:
-    """The words that say something, without their endings."""
-    return frozenset(_stem(word) for word in words if word not in _LITTLE)
-
-
-@lru_cache(maxsize=20_000)
-def _stem(word: str) -> str:
-    return _ENDING.sub("", word)
-
-
-_ENDING = re.compile(r"(?<=[a-z]{3})(?:ed|ing|es|s)$")
-
-
-def _same_words(one: frozenset[str], other: frozenset[str]) -> bool:
-    """The same words that say something, or all of a longer sentence's but one or two."""
-    small, large = sorted((one, other), key=len)
-    return len(small) >= 4 and small == large or len(small) >= 6 and len(large) <= len(small) + 2 and small < large
+def _repetition(question: Question, steps: Sequence[str], reasoning: str) -> str:
+    said = repeats.twice(steps, reasoning, question.text)
+    return f"Said twice: {_quote(said)}" if said else ""

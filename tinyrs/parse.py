@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -451,6 +451,14 @@ def split_steps(reasoning: str) -> tuple[str, ...]:
             sentence = sentence[marker.end() :].strip(_BLANK) if marker else sentence
             steps.extend(part for part in _CJK_STOPS.split(sentence) if part.strip(_BLANK))
     return tuple(steps)
+
+
+_ANY_STOP = re.compile(r"(?<=[.!?;])\s+")
+
+
+def sentences(steps: Sequence[str]) -> list[str]:
+    """The sentences of steps, also where the next one begins with a small letter."""
+    return [part for step in steps for part in _ANY_STOP.split(step) if part]
 
 
 def _sentences(line: str) -> list[str]:

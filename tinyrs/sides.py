@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tinyrs.example import BOX_SCALE, Box
+from tinyrs.parse import sentences
 from tinyrs.places import head_of
 from tinyrs.regions import SIDES, Mention, mentions, words
 from tinyrs.sentences import stem
@@ -28,7 +29,6 @@ NEAR = 4
 _FAR, _MIDDLE = 0.55 * BOX_SCALE, (0.25 * BOX_SCALE, 0.75 * BOX_SCALE)
 _STOPS = frozenset((",", ";", ":", "(", ")", "while", "whereas", "but", "where", "which"))
 _PRONOUNS = frozenset(("it", "this", "that", "its", "one"))
-_SENTENCE = re.compile(r"(?<=[.!?;])\s+")  # a sentence may begin with a small letter
 _NUMBER = re.compile(r"\d+(?! ?o['\u2019 ]?\s?clock|\d)")
 _IDLE = frozenset(
     "a an the of in on at to by near with and or largest smallest biggest whole entire single only one target object left right top bottom upper lower".split()
@@ -95,7 +95,7 @@ class Telling:
     """A reasoning ready to be asked what speaks for each side."""
 
     def __init__(self, steps: Sequence[str], phrase: str = ""):
-        self._steps = steps = [part for step in steps for part in _SENTENCE.split(step)]
+        self._steps = steps = sentences(steps)
         self._words = [words(step) for step in steps]
         # Numbers are for tinyrs.places and tinyrs.coordinates.
         self._mentions = [[] if _NUMBER.search(step) else mentions(each) for step, each in zip(steps, self._words, strict=True)]
