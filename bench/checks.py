@@ -6,7 +6,8 @@ Broken: sound captions, each broken in one way (tests/captions.py). Sound: the s
 captions made from true boxes and labels, of drawn pictures and of those in DIR (as for `python -m training.pocket`).
 Both: those written one by one to slip through (tests/captions_hard.jsonl), by which the checks were improved.
 Found means by the check that is there for that way. Precision is that of the check over all broken captions of its
-ways and all sound ones.
+ways and all sound ones. A third table has the captions of writers who knew nothing of the checks (tests/captions_natural.jsonl
+and captions_unseen.jsonl), none of which was learnt from.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.captions import BROKEN, KINDS, Caption, hard
+from tests.captions import BROKEN, KINDS, Caption, hard, natural, unseen
 from tinyrs.checks import check
 from tinyrs.parse import boxes
 from training.tables import grid, percent
@@ -95,6 +96,16 @@ def _caption(row) -> Caption:
     return Caption(row.question, row.reasoning, row.answer, boxes(row.answer))
 
 
+def by_others() -> Iterator[dict]:
+    """For each lot of another writer and each fault, "" for none: {"lot", "fault", "n", "found"}, found being by that check, by any
+    where there is none to find."""
+    for lot, captions in (*((f"natural {lot}", natural(lot)) for lot in range(1, 7)), ("unseen", unseen())):
+        judged = [(finds, doubted(caption)) for caption, finds in captions]
+        for fault in sorted({finds for finds, _ in judged}):
+            mine = [fault in found if fault else bool(found) for finds, found in judged if finds == fault]
+            yield {"lot": lot, "fault": fault, "n": len(mine), "found": sum(mine)}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print both tables; 1 where a way is found in fewer than 95 % or a sound kind doubted in more than 5 %."""
     parser = argparse.ArgumentParser(prog="python -m bench.checks", description=__doc__.split("\n\n")[0])
@@ -105,14 +116,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.count < 1 or args.data and not args.data.is_dir():
         print(f"There is no folder {args.data}." if args.data else "At least 1 caption.", file=sys.stderr)
         return 2
-    ways, kinds = list(broken(args.count)), list(sound(args.count, args.data))
+    ways, kinds, others = list(broken(args.count)), list(sound(args.count, args.data)), list(by_others())
     precision = {}
     for name in BROKEN:
         right = sum(way["found"] for way in ways if way["check"] == name)
         wrong = sum(kind["checks"].get(name, 0) for kind in kinds)
         precision[name] = right / (right + wrong) if right else None
     if args.json:
-        print(json.dumps({"broken": ways, "sound": kinds, "precision": precision}))
+        print(json.dumps({"broken": ways, "sound": kinds, "precision": precision, "by_others": others}))
     else:
         head = ("check", "broken how", "n", "recall %", "precision of the check %")
         rows = [
@@ -131,7 +142,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             (kind["kind"], str(kind["n"]), percent(kind["alarms"]), ", ".join(kind["checks"]) or "-")
             for kind in kinds
         ]
-        print(grid(head, rows))
+        print(grid(head, rows), end="\n\n")
+        rows = [(each["lot"], each["fault"] or "none", str(each["n"]), percent(each["found"] / each["n"])) for each in others]
+        print(grid(("captions of others", "fault", "n", "found, or doubted, %"), rows))
     missed = any(way["recall"] < 0.95 for way in ways) or any(kind["alarms"] > 0.05 for kind in kinds)
     return 1 if missed else 0
 

@@ -595,10 +595,18 @@ def unseen() -> list[tuple[Caption, str]]:
     return [(caption, finds) for caption, finds, _ in _read("captions_unseen.jsonl")]
 
 
-def _read(name: str) -> list[tuple[Caption, str, bool]]:
+def natural(lot: int) -> list[tuple[Caption, str]]:
+    """The same as people and large models write of themselves, without traps: lots 1 to 6 of captions_natural.jsonl, each by another
+    writer. 4 and 5 tell places in words alone. The last lot was written after everything was made."""
+    return [(caption, finds) for caption, finds, _ in _read("captions_natural.jsonl", lot)]
+
+
+def _read(name: str, lot: int = 0) -> list[tuple[Caption, str, bool]]:
     found = []
     for line in Path(__file__).with_name(name).read_text("utf-8").splitlines():
         row = json.loads(line)
+        if lot and row["lot"] != lot:
+            continue
         question = Question(row["question"], *guess_task(row["question"]))
         size = tuple(row.get("size", (0, 0)))
         caption = Caption(question, row["reasoning"], row["answer"], size=size)

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from bench import checks as bench
-from tests.captions import BROKEN, BY_HAND, KINDS, Caption, hard, unseen
+from tests.captions import BROKEN, BY_HAND, KINDS, Caption, hard, natural, unseen
 from tests.clock import least
 from tinyrs.checks import CHECKS, check
 from tinyrs.example import Box, Question, Task
@@ -399,6 +399,21 @@ def test_captions_of_a_writer_who_knew_nothing_of_the_checks():
     assert share("leak", lambda found: "leak" in found) >= 0.95
     assert share("numbers", lambda found: "numbers" in found) >= 0.8  # places in words
     assert share("", bool) <= 0.06
+
+
+@pytest.mark.parametrize(
+    ("finds", "least"),
+    [("counts", 0.95), ("contradiction", 0.9), ("repetition", 0.75), ("numbers", 0.85)],
+)
+def test_captions_that_others_wrote_without_traps(finds, least):
+    judged = [names_of(caption) for lot in range(1, 7) for caption, wanted in natural(lot) if wanted == finds]
+    assert len(judged) >= 100 or finds == "counts" and len(judged) >= 70
+    assert sum(finds in found for found in judged) / len(judged) >= least
+
+
+def test_sound_captions_that_others_wrote_are_hardly_doubted():
+    judged = [names_of(caption) for lot in range(1, 7) for caption, wanted in natural(lot) if not wanted]
+    assert len(judged) >= 360 and sum(map(bool, judged)) / len(judged) <= 0.04
 
 
 # --- totality and time ----------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tinyrs import sentences, sides
-from tinyrs.example import Box
+from tinyrs import sentences
 from training import sentences as trainer
 
 UNSEEN = [
@@ -37,43 +36,9 @@ def test_leaks_of_unseen_writers_are_found_and_ordinary_sentences_are_not_doubte
     assert share(of("sound"), told) <= 0.15, "most were written to look like leaks"
 
 
-SPANS = {"left": (30, 190), "middle": (440, 560), "right": (800, 960), "top": (30, 190), "bottom": (800, 960)}
-OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
-
-
-def box(x: str, y: str) -> Box:
-    return Box(SPANS[x][0], SPANS[y][0], SPANS[x][1], SPANS[y][1])
-
-
-def test_places_of_unseen_writers_are_held_against_the_box():
-    def doubted(row, x, y):
-        steps = ("Let me look carefully.", "Much is green or grey.", row["sentence"])
-        return bool(sides.wrong_side(steps, [box(x, y)], "the target object"))
-
-    plain = [row for row in of("place") if row["lot"] == 2 and (row["x"] in OPPOSITE or row["y"] in OPPOSITE)]
-
-    def right(row):
-        return doubted(row, row["x"] or "middle", row["y"] or "middle")
-
-    def wrong(row):
-        return doubted(row, OPPOSITE.get(row["x"], row["x"] or "middle"), OPPOSITE.get(row["y"], row["y"] or "middle"))
-
-    assert share(plain, right) <= 0.06
-    assert share(plain, wrong) >= 0.85
-
-
-def test_what_is_read_of_a_place_is_a_probability_for_each_side():
-    told = sentences.where("The ship lies near the upper left corner of the image.")
-    assert told["x"]["left"] > 0.5 and told["y"]["top"] > 0.5
-    for axis, names in sentences.SIDES.items():
-        assert tuple(told[axis]) == names and sum(told[axis].values()) <= 1
-    nothing = sentences.where("The roofs are red.")
-    assert all(sum(nothing[axis].values()) < 0.5 for axis in sentences.SIDES)
-
-
 @pytest.mark.parametrize("text", ["", " ", "...", "\x00", "\ud800", "桥", "7 7 7", "x" * 10_000])
 def test_any_text_can_be_read(text):
-    assert isinstance(sentences.leaks(text), float) and set(sentences.where(text)) == {"x", "y"}
+    assert isinstance(sentences.leaks(text), float)
 
 
 def test_numbers_endings_and_quotes_make_no_difference():
@@ -89,17 +54,10 @@ def test_what_is_trained_is_what_is_read_afterwards(tmp_path, monkeypatch):
     monkeypatch.setattr(sentences, "WEIGHTS", path)
     sentences._weights.cache_clear()
     try:
-        right = 0
         for row in rows:
-            leak, *places = model.sums(row["sentence"])
-            assert sentences.leaks(row["sentence"]) == pytest.approx(leak - 0.25, abs=1e-3)
-            assert trainer.claimed([leak, *places]) == {
-                axis: max(told, key=told.get)
-                for axis, told in sentences.where(row["sentence"]).items()
-                if max(told.values()) >= trainer.DOUBT
-            }
-            right += (leak > 0) == (row["kind"] == "leak")
-        assert right / len(rows) > 0.95, "it has learnt what it was shown"
+            assert sentences.leaks(row["sentence"]) == pytest.approx(model.leaks(row["sentence"]) - 0.25, abs=1e-3)
+        right = [(model.leaks(row["sentence"]) > 0) == (row["kind"] == "leak") for row in rows]
+        assert sum(right) / len(right) > 0.95, "it has learnt what it was shown"
     finally:
         sentences._weights.cache_clear()
 
@@ -110,8 +68,8 @@ def test_a_lot_is_judged_by_a_model_that_has_not_seen_it(monkeypatch):
     class Blank:
         table: dict = {}
 
-        def sums(self, sentence):
-            return [0.0] * 7
+        def leaks(self, sentence):
+            return 0.0
 
     monkeypatch.setattr(trainer, "train", lambda rows: seen.append({row["lot"] for row in rows}) or Blank())
     rows = [{"lot": lot, "kind": kind, "sentence": f"{lot} {kind}"} for lot in range(1, 9) for kind in ("leak", "sound")]

@@ -21,7 +21,7 @@ from tinyrs.offered import Offer
 from tinyrs.orders import OUTCOMES, Compared, Order
 
 WEIGHTS = Path(__file__).with_name("alternatives.json")
-SURE = {"count": 2.0, "order": 1.5, "offer": 2.0}
+SURE = {"count": 1.7, "order": 1.5, "offer": 1.6}
 """Log odds from which on another outcome than the answer's is taken to be read."""
 RULE = {"count": 1.0, "order": 2.0}
 """What a rule's reading weighs beside the model's."""

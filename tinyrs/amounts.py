@@ -14,20 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
+from tinyrs.numerals import ONES, TENS
 from tinyrs.sentences import chains, stem
 from tinyrs.tally import Range, counted, things_in
 
 WORD = re.compile(r"\d+(?:,\d{3})+|\d+(?:\.\d+)?|[^\W\d_]+|[^\w\s]")
 """What a sentence is taken apart into here: numbers whole, words, and each mark by itself."""
 
-_ONES = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-        "nineteen".split()
-    )
-}
-_TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
 _GROUPS = {"pair": 2, "pairs": 2, "couple": 2, "twin": 2, "twins": 2, "trio": 3, "triplet": 3, "quartet": 4, "quintet": 5, "dozen": 12}
 _SAID = {
     "both": 2, "single": 1, "lone": 1, "sole": 1, "solitary": 1, "only": 1, "none": 0, "no": 0, "nothing": 0, "another": 1,
@@ -75,13 +68,13 @@ def _number(words: Sequence[str], at: int) -> Number | None:
     if word[0].isdecimal():
         ordinal = after[:1] in (["st"], ["nd"], ["rd"], ["th"])
         return Number(at, 1 + ordinal, float(word.replace(",", "")), "ordinal" if ordinal else "plain")
-    if word in _TENS:
+    if word in TENS:
         ones = 1 + (after[:1] == ["-"])  # "twenty-one", "twenty one"
-        more = _ONES.get(words[at + ones], 0) if at + ones < len(words) else 0
-        return Number(at, 1 + ones, _TENS[word] + more, "plain") if 0 < more < 10 else Number(at, 1, _TENS[word], "plain")
-    if word in _ONES:
+        more = ONES.get(words[at + ones], 0) if at + ones < len(words) else 0
+        return Number(at, 1 + ones, TENS[word] + more, "plain") if 0 < more < 10 else Number(at, 1, TENS[word], "plain")
+    if word in ONES:
         times = {"dozen": 12, "dozens": 12, "hundred": 100}.get(after[0], 0) if after else 0
-        return Number(at, 2 if times else 1, _ONES[word] * (times or 1), "plain")
+        return Number(at, 2 if times else 1, ONES[word] * (times or 1), "plain")
     if word == "half" and "dozen" in after:
         return Number(at, 2 + after.index("dozen"), 6, "plain")
     for known, sort in ((_GROUPS, "group"), (_SAID, "said"), (_ORDINALS, "ordinal")):

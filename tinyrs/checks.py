@@ -7,14 +7,12 @@ where they are not sure. Run over a file: `python -m annotate check FILE`.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from tinyrs import alternatives, conclusions, coordinates, outcomes, places, repeats, sentences, sides, tally
 from tinyrs.example import Box, Question, Task
-from tinyrs.metrics import equal, number_of, pair
+from tinyrs.metrics import equal, label_of, number_of, pair
 from tinyrs.parse import boxes as boxes_in
 from tinyrs.parse import parse, split_steps
 from tinyrs.prompt import choices, is_choice, phrase_of
@@ -158,21 +156,13 @@ def _label(question: Question, answer: str) -> str:
         if not any(equal(answer, letter, letters) for letter in letters):
             return f"The answer {_quote(answer)} is none of the letters {', '.join(letters)}."
     elif labels and question.task in (Task.CLASSIFICATION, Task.VQA):
-        if _which(answer, labels) is None:
+        if label_of(answer, labels) is None:
             return f"The answer {_quote(answer)} is none of the classes that the question gives."
     elif _yes_no(question) and not any(equal(answer, word) for word in ("yes", "no")):
         return f"The question wants yes or no, and the answer is {_quote(answer)}."
     elif question.task is Task.COUNTING and number_of(answer) is None:
         return f"The question wants a number, and the answer is {_quote(answer)}."
     return ""
-
-
-@lru_cache(maxsize=64)
-def _which(answer: str, labels: tuple[str, ...]) -> int | None:
-    """The place of the label that an answer names. Two checks ask, and to compare with each of many labels takes time."""
-    if answer in labels:
-        return labels.index(answer)
-    return next((at for at, label in enumerate(labels) if equal(answer, label, labels)), None)
 
 
 def _given(question: Question, answer: str, given: str, boxes: Sequence[Box], scale: float | None) -> str:
@@ -204,7 +194,7 @@ def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str
     asks_area = all(area in question.text.lower() for area in _AREAS) and any(equal(answer, area) for area in _AREAS)
     labels = tuple(question.labels) or (_AREAS if asks_area else ())
     if labels and sorted(map(str.lower, labels)) != [*_AREAS]:
-        at = _which(answer, labels)
+        at = label_of(answer, labels)
         other = None if at is None else alternatives.offered(labels, steps, at)
         return "" if other is None else f'The reasoning comes to "{labels[other]}", the answer is {_quote(answer)}.'
     if labels:
@@ -231,7 +221,7 @@ def _other_choice(question: Question, steps: Sequence[str], answer: str) -> str:
     offered = choices(question.text)
     letters = tuple(letter for letter, _ in offered) or tuple(question.labels)
     names = tuple(words for _, words in offered) or letters
-    at = _which(answer, letters)
+    at = label_of(answer, letters)
     other = None if at is None else alternatives.offered(names, steps, at, letters)
     return "" if other is None else f"The reasoning comes to {letters[other]}, the answer is {_quote(answer)}."
 

@@ -14,8 +14,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tinyrs.example import BOX_SCALE, Answer, Box, Example, Task
+from tinyrs.numerals import NUMERALS
 from tinyrs.parse import count_boxes, format_boxes
 from tinyrs.prompt import dialect_of, is_choice
 
@@ -143,12 +145,6 @@ _CHOICE = re.compile(r"\(?([A-Za-z])(?:\)|\.|:)?(?:\)|\.|:)?(?P<rest>\s.*)?", re
 _OTHER_CHOICE = re.compile(r"(?:^|[\s(,/])[A-Z][.):]|(?:\b(?:or|and|nor)\b|[,/&])\s*\(?[A-Z]\b")
 _READ = 20_000  # characters of an answer that are compared; a longer one equals nothing short anyway
 
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_NUMBER_WORDS = {word: i for i, word in enumerate(_UNITS)} | {w: 20 + 10 * i for i, w in enumerate(_TENS)}
 
 
 def equal(pred: str, truth: str, labels: Sequence[str] = ()) -> bool:
@@ -175,6 +171,14 @@ def equal(pred: str, truth: str, labels: Sequence[str] = ()) -> bool:
         return False  # a label that holds a comma is one label, not a list
     wanted = _items(truth)
     return len(wanted) > 1 and sorted(_items(pred)) == sorted(wanted)
+
+
+@lru_cache(maxsize=64)
+def label_of(answer: str, labels: tuple[str, ...]) -> int | None:
+    """The place of the label that an answer names; None where it names none. Kept: several checks of one caption ask."""
+    if answer in labels:
+        return labels.index(answer)
+    return next((at for at, label in enumerate(labels) if equal(answer, label, labels)), None)
 
 
 def _key(text: str) -> str:
@@ -209,8 +213,8 @@ def number_of(text: str) -> float | None:
             continue
         if word == "hundred" and total in range(1, 10):
             total *= 100
-        elif word in _NUMBER_WORDS:
-            value = _NUMBER_WORDS[word]
+        elif word in NUMERALS:
+            value = NUMERALS[word]
             # "twenty one" and "one hundred five" add up; "two one" is not a number.
             room = total is None or (total % 100 == 0 and total > 0) or (total % 100 >= 20 and 0 < value < 10)
             if not room or (total is not None and total % 10):

@@ -89,6 +89,12 @@ _KEPT = frozenset(
     ).split()
 )
 """What is left of a sentence when only its comparison is looked at."""
+_MORE = frozenset(
+    map(stem, "more most greater larger bigger higher longer wider taller denser exceed exceeds outnumber outnumbers outweigh surpass win wins majority prevail prevails dominate".split())
+)
+_FEWER = frozenset(map(stem, "fewer fewest less least smaller lower shorter narrower scarcer rarer minority lose loses trail".split()))
+_BY_FEWER = frozenset(map(stem, "outnumbered outweighed exceeded surpassed dominated".split()))
+_DENIES = frozenset(map(stem, "not never no nor isn aren don doesn wasn weren cannot hardly neither t far".split()))
 _PARTS = frozenset((",", ";", ":", "(", ")", *map(stem, ("than", "and", "while", "whereas", "but", "yet", "against", "compared", "versus", "vs", "\u2014"))))
 
 
@@ -155,6 +161,10 @@ class Order:
         for end in ("", "end ")[: 1 + (at + 1 == len(self._steps))]:
             yield from (end + chain for chain in chains(marked, 3) if "@" in chain)
             yield from (f"{end}kept {chain}" for chain in chains([word for word in marked if word in _KEPT or word[0] in "@#"], 3) if "@" in chain)
+        end = "last" if at + 1 == len(self._steps) else "before"
+        for thing, more, denied in _verdicts(marked):
+            yield f"told {(thing == '@1') == more} {denied}"
+            yield f"told {(thing == '@1') == more} {denied} {end}"
         for name, parts in (("clause", _clauses(marked)), ("sentence", [marked])):
             for part in parts:
                 if ("@1" in part) != ("@2" in part):
@@ -167,6 +177,30 @@ class Order:
             yield from (end + chain for chain in chains(marked, 2))
             kept = [word for word in marked if word in _KEPT or word[0] in "@#"]
             yield from (f"{end}kept {chain}" for chain in chains(kept, 3))
+
+
+def _verdicts(marked: Sequence[str]) -> Iterator[tuple[str, bool, bool]]:
+    """(the thing, whether it is more, whether that is denied) of every word in a sentence that says which of two is more: it is
+    said of the thing after it where "than" or the other thing follows that ("more @1 than @2"), else of the last one before."""
+    for at, word in enumerate(marked):
+        fewer = word in _FEWER or word in _BY_FEWER and "by" in marked[at + 1 : at + 3]
+        if not fewer and word not in _MORE:
+            continue
+        before = [each for each in marked[:at] if each in ("@1", "@2")]
+        after = [each for each in marked[at + 1 :] if each in ("@1", "@2")]
+        than = "than" in marked[at + 1 :]
+        if than and not before and after:
+            thing = after[0] if marked.index("than", at) > marked.index(after[0], at) else _OTHER[after[0]]
+        elif before:
+            thing = before[-1]
+        elif after:
+            thing = after[0]
+        else:
+            continue
+        yield thing, not fewer, bool(_DENIES.intersection(marked[max(0, at - 3) : at]))
+
+
+_OTHER = {"@1": "@2", "@2": "@1"}
 
 
 def _clauses(words: Sequence[str]) -> list[list[str]]:

@@ -15,13 +15,16 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from tinyrs.numerals import NUMERALS
 from tinyrs.parse import sentences, split_steps
 
 WEIGHTS = Path(__file__).with_name("repeats.json")
-SURE = 0.0
+SURE = -0.8
 """Log odds from which on a sentence is taken to say again what was said."""
 FEWEST = 3
 """Words that say something, of a sentence that may be a repetition."""
+EXCHANGED = 6
+"""Words of either of two sentences that the other lacks: with more, none stands in place of another."""
 _MOST_STEPS = 400
 
 _WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
@@ -46,13 +49,7 @@ _IDLE = frozenset(
 _CONCLUDES = re.compile(r"^(?:so|thus|therefore|hence|then|that|this|which|because|since|as|given|in (?:all|total|short|sum)|altogether|overall|my|the answer)\b", re.I)
 _VERDICT = frozenset("answer total count counts sum classify class label choose chose pick go settle conclude conclusion decide box boxed option letter match matches fit fits".split())
 _SIDES = frozenset("left right top bottom upper lower north south east west northern southern eastern western middle center centre central corner edge first second third".split())
-_NUMBERS = {
-    word: str(number)
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-    if number != 1
-} | {"pair": "2", "both": "2", "dozen": "12"}
+_NUMBERS = {word: str(value) for word, value in NUMERALS.items() if value != 1} | {"pair": "2", "both": "2", "dozen": "12"}
 _ENDING = re.compile(r"(?<=[a-z]{3})(?:ings?|ed|es|s|ly|er|en)$")
 
 
@@ -118,7 +115,16 @@ class Before:
         yield f"numbers {min(len(numbers), 2)}, new {min(len(numbers - union), 2)}, elsewhere {bool(numbers - best)}"
         sides = mine & _SIDES
         yield f"sides {min(len(sides), 2)}, new {min(len(sides - best), 2)}"
+        yield from self._exchanged(mine, earlier)
         yield f"next {min(at - max(i for i, each in enumerate(earlier) if each == best), 3)}"
+
+    @staticmethod
+    def _exchanged(mine: frozenset[str], earlier: Sequence[frozenset[str]]) -> Iterator[str]:
+        """Which words stand in place of others: "right" for "left" tells something new, "vessel" for "ship" does not."""
+        near = max(earlier, key=lambda each: (len(mine & each) / max(len(each), 1), len(each)))
+        fresh, gone = mine - near, near - mine
+        if len(fresh) <= EXCHANGED and len(gone) <= EXCHANGED:
+            yield from (f"for {' '.join(sorted((one, other)))}" for one in fresh for other in gone)
 
     def _neighbours(self, at: int, words: Sequence[str]) -> int:
         """How many pairs of neighbours of a sentence stand together in one before it, in either order: up to 4."""

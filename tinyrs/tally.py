@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from math import inf
 
 from tinyrs.metrics import number_of
+from tinyrs.numerals import NUMERALS
 
-_NUMBER_WORD = (
-    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
-    "seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-)
+_NUMBER_WORD = "|".join(NUMERALS)
 NUMBER = (
     rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d{{1,9}}(?:\.\d{{1,6}})?|(?:{_NUMBER_WORD})(?:[- ](?:{_NUMBER_WORD}))?)"
 )

@@ -20,7 +20,7 @@ from pathlib import Path
 from tinyrs import alternatives
 from tinyrs.alternatives import SURE, WEIGHTS
 from tinyrs.example import Task
-from tinyrs.metrics import equal, number_of
+from tinyrs.metrics import equal, label_of, number_of
 from tinyrs.orders import compared
 from tinyrs.parse import split_steps
 from tinyrs.prompt import choices, guess_task
@@ -32,6 +32,8 @@ DATA = Path(__file__).with_name("alternatives.jsonl")
 KINDS = ("count", "order", "offer")
 PENALTY, SMALLEST = 2.0, 1
 """Of the squares of the weights; and the weight, in steps, that makes a piece worth keeping."""
+SHARE = 2
+"""How many times a caption of another lot one of lot 0 counts."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def row_of(question: str, reasoning: str, answer: str, lot: int = 0) -> Row | No
     if lettered or len(labels) > 1 and task is Task.CLASSIFICATION:
         letters = tuple(letter for letter, _ in lettered)
         names = tuple(name for _, name in lettered) or labels
-        at = next((at for at, name in enumerate(letters or names) if equal(answer, name, letters or labels)), None)
+        at = label_of(answer, letters or names)
         if at is None:
             return None
         others = [other for other in range(len(names)) if other != at]
@@ -87,6 +89,7 @@ def row_of(question: str, reasoning: str, answer: str, lot: int = 0) -> Row | No
 
 def train(rows: Sequence[Row]) -> dict:
     """{"unit", "pieces"}: for each of KINDS the weights at which the outcomes that the answers leave are likeliest."""
+    rows = [row for row in rows for _ in range(1 if row.lot else SHARE)]
     outcomes = [
         ({f"{row.kind} {sign}" for sign in signs}, at, outcome in row.good)
         for at, row in enumerate(rows)

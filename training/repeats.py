@@ -11,7 +11,7 @@ checks learn from are learnt from as well, in fourths.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ DATA = Path(__file__).with_name("repeats.jsonl")
 PENALTY, SMALLEST = 1.0, 1
 """Of the squares of the weights; and the weight, in steps, that makes a sign worth keeping."""
 FOLDS = 4
-SHARE = 6
+SHARE = 4
 """How many times a sentence of the other trainers' reasonings one of repeats.jsonl counts."""
 
 

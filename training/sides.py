@@ -4,9 +4,10 @@
     python -m training.sides --write         # the same, then train on all and write tinyrs/sides.json
 
 sides.jsonl beside this file holds reasonings in lots, each by another hand or in another manner, with what they say of the thing
-that is asked for: "x" is left, middle, right or "" for nothing, "y" is top, middle, bottom or "". The single sentences of
-sentences.jsonl that say where a thing lies, or use such words of something else, are learnt from as well, in fourths.
-A reasoning is found where a box on another side would be doubted, and an alarm is one on the side that it tells.
+that is asked for: "x" is left, middle, right or "" for nothing, "y" is top, middle, bottom or "". Those of lot 0 are the sound ones by
+which the checks were made, with their "box" instead. The single sentences of sentences.jsonl that say where a thing lies, or
+use such words of something else, are learnt from as well, in fourths. A reasoning is found where a box on another side
+would be doubted, and an alarm is one on the side that it tells.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinyrs import sides
+from tinyrs.example import Box
 from tinyrs.parse import split_steps
 from tinyrs.prompt import phrase_of
 from tinyrs.regions import SIDES
-from tinyrs.sides import NOTHING, SURE, WEIGHTS, Telling
+from tinyrs.sides import NOTHING, SURE, WEIGHTS, Telling, lies
 from training import linear, sentences
 from training.tables import grid, percent
 
@@ -34,16 +36,18 @@ SHARE = 3
 
 @dataclass(frozen=True)
 class Row:
-    """One axis of a reasoning: the signs of every side that is named there, and which side it tells."""
+    """One axis of a reasoning: the signs of every side that is named there, and which of them it may tell: one, or those that fit
+    a box."""
 
     lot: str
     axis: str
     signs: dict[str, set[str]]
-    told: str
+    told: frozenset[str]
 
 
 def read(path: Path = DATA) -> list[dict]:
-    """The reasonings, and the single sentences as reasonings without a question: {"lot", "question", "reasoning", "x", "y"}."""
+    """The reasonings, and the single sentences as reasonings without a question: {"lot", "question", "reasoning"} and "x" and "y", or
+    "box"."""
     singles = [
         {"lot": f"s{at % FOLDS}", "question": "", "reasoning": row["sentence"], "x": row.get("x") or "", "y": row.get("y") or ""}
         for at, row in enumerate(linear.read(sentences.DATA))
@@ -56,16 +60,19 @@ def rows_of(row: dict) -> Iterator[Row]:
     """What is learnt from one reasoning: an axis of which no side is named teaches nothing."""
     telling = Telling(split_steps(row["reasoning"]), phrase_of(row["question"]) if row["question"] else "")
     for axis in SIDES:
-        told = row[axis] or NOTHING
+        if "box" in row:
+            told = {NOTHING, *(side for side in SIDES[axis] if lies(Box(*row["box"]), axis, side))}
+        else:
+            told = {row[axis] or NOTHING}
         signs = telling.signs(axis)
-        if told in signs:
-            yield Row(row["lot"], axis, signs, told)
+        if told & signs.keys():
+            yield Row(row["lot"], axis, signs, frozenset(told & signs.keys()))
 
 
 def train(rows: Sequence[Row]) -> dict:
     """{"unit", "pieces"}: the weights at which what is told is likeliest."""
     rows = [row for row in rows for _ in range(1 if row.lot.startswith("s") else SHARE)]
-    outcomes = [(signs, at, side == row.told) for at, row in enumerate(rows) for side, signs in row.signs.items()]
+    outcomes = [(signs, at, side in row.told) for at, row in enumerate(rows) for side, signs in row.signs.items()]
     return linear.softmax(outcomes, PENALTY, SMALLEST)
 
 
@@ -73,9 +80,9 @@ def judge(model: dict, row: Row) -> tuple[int, int, bool]:
     """(other sides than the one that is told, of how many the box would be doubted, whether it is doubted where it is told)."""
     weights = model["pieces"], model["unit"]
     weighed = {side: sides.weigh(signs, weights) for side, signs in row.signs.items()}
-    opposite = [side for side in SIDES[row.axis] if side != row.told] if row.told != NOTHING else []
+    opposite = [] if NOTHING in row.told else [side for side in SIDES[row.axis] if side not in row.told]
     found = sum(_doubted(weighed, {side, NOTHING}) for side in opposite)
-    return len(opposite), found, _doubted(weighed, {row.told, NOTHING})
+    return len(opposite), found, _doubted(weighed, {*row.told, NOTHING})
 
 
 def _doubted(weighed: dict[str, float], fits: set[str]) -> bool:
