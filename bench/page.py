@@ -63,8 +63,10 @@ def quoted(stored: Mapping[str, Mapping]) -> str:
     if run := stored.get("app"):
         (found,) = run["found"]
         lines.append(
-            f"From the click to the first words {found['first_words']['median']:.2f} s, of which the page takes "
-            f"{1000 * found['added']:.0f} ms (n = {found['questions'] - 1})."
+            f"The page's models read a picture as soon as it is chosen. From the click to the first words "
+            f"{found['first_words']['median']:.2f} s; asked without a page about a new picture they need "
+            f"{found['bare_words']['median']:.2f} s, about one that they have read {found['read_words']['median']:.2f} s "
+            f"(n = {found['questions'] - 1})."
         )
     for name in ("follow_up", "follow_up-2b"):
         for found in stored.get(name, {}).get("found", ()):

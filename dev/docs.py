@@ -54,6 +54,8 @@ COMMANDS = (
     "training.pocket",
     "training.pocket.scenes",
     "training.sentences",
+    "training.sides",
+    "training.repeats",
     "training.outcomes",
     "training.alternatives",
     "training.coordinates",

@@ -70,10 +70,10 @@ def test_the_graphs_are_the_model(bits, converted, untrained, picture, tmp_path)
         converted = convert(str(untrained), tmp_path / "int4", "openvino-int4")
         assert resolve(str(converted)).about.endswith("Weights of 4 bits, run by OpenVINO.")
     local = LocalEngine(resolve(str(untrained)))
-    plain = local.model(**local._inputs([(picture, WHERE)])).logits[0, -1].detach().numpy()
+    plain = local.model(**local.inputs.of([(picture, WHERE)], local.spec)).logits[0, -1].detach().numpy()
     with_whole_numbers(local.model, bits)
     with torch.inference_mode():
-        right = local.model(**local._inputs([(picture, WHERE)])).logits[0, -1].numpy()
+        right = local.model(**local.inputs.of([(picture, WHERE)], local.spec)).logits[0, -1].numpy()
     found = seen_logits(OpenVINOEngine(resolve(str(converted))), picture, WHERE)
     assert np.abs(found - right).max() < 1e-4 * right.std()
     assert np.abs(plain - right).max() > 1e-3 * right.std()  # and the rounding is not nothing

@@ -20,7 +20,7 @@ TIERS = {
     "tinyrs": 0,
     "tinyrs.example": 0,
     **{f"tinyrs.{name}": 2 for name in ("datasets", "benchmarks", "sources", "models", "engine", "render", "geo")},
-    **{f"tinyrs.{name}": 2 for name in ("loading", "local", "decoding", "sharing", "turns", "openvino", "convert")},
+    **{f"tinyrs.{name}": 2 for name in ("loading", "local", "decoding", "sharing", "turns", "inputs", "generating", "openvino", "convert")},
     **{f"tinyrs.{name}": 2 for name in ("server", "tokens", "weights")},
     "tinyrs.compare": 3,
     "tinyrs.scene": 3,
@@ -45,8 +45,8 @@ HOMES = {
     "spaces": ("app",),
     "uvicorn": ("tinyrs.serve",),
     "starlette": ("tinyrs.serve", "app"),
-    "torch": ("tinyrs.loading", "tinyrs.local", "tinyrs.decoding", "training"),
-    "transformers": ("tinyrs.loading", "tinyrs.local", "tinyrs.decoding", "tinyrs.openvino", "tinyrs.convert", "training"),
+    "torch": ("tinyrs.loading", "tinyrs.local", "tinyrs.decoding", "tinyrs.generating", "training"),
+    "transformers": ("tinyrs.loading", "tinyrs.local", "tinyrs.decoding", "tinyrs.generating", "tinyrs.openvino", "tinyrs.convert", "training"),
     "openvino": ("tinyrs.openvino", "tinyrs.convert", "tinyrs.graphs"),
     "trl": ("training",),
     "peft": ("training",),
@@ -196,4 +196,4 @@ def test_pure_modules_load_nothing_heavy():
     assert loaded("import " + ", ".join(pure)) == set()
 
 
-HEAVY = ("tinyrs.loading", "tinyrs.local", "tinyrs.decoding", "tinyrs.openvino", "tinyrs.server", "tinyrs.__main__")
+HEAVY = ("tinyrs.loading", "tinyrs.local", "tinyrs.decoding", "tinyrs.generating", "tinyrs.openvino", "tinyrs.server", "tinyrs.__main__")

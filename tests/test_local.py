@@ -109,7 +109,7 @@ def test_an_answer_grows_and_ends_at_its_budget(engine, picture):
 
 def test_greedy_answers_are_those_of_the_bare_model(engine, picture):
     """No cache, no padding, no shipped sampling settings: the most likely token, again and again."""
-    inputs = engine._inputs([(picture, WHERE)])
+    inputs = engine.inputs.of([(picture, WHERE)], engine.spec)
     ids, kinds, expected = inputs["input_ids"], inputs["mm_token_type_ids"], []
     with torch.inference_mode():
         for _ in range(8):
@@ -144,17 +144,17 @@ def test_a_batch_is_read_in_the_order_of_length_and_within_its_tokens(engine, pi
         (picture if i % 2 else small, Question("Is there a ship?" + " Or a boat?" * (i * 7 % 5), Task.VQA))
         for i in range(9)
     ]
-    alone = [engine._inputs([pair])["input_ids"].shape[1] for pair in pairs]
-    assert [engine._length(*pair) for pair in pairs] == alone
+    alone = [engine.inputs.of([pair], engine.spec)["input_ids"].shape[1] for pair in pairs]
+    assert [engine.inputs.length(*pair, engine.spec) for pair in pairs] == alone
     options, before = Options(max_new_tokens=5), engine.batch_tokens
     expected = [engine.batch([pair], options)[0].text for pair in pairs]
     try:
         engine.batch_tokens = 3 * max(alone)
-        groups = list(engine._batches(pairs))
+        groups = list(engine.inputs.batches(pairs, engine.spec, engine.batch_tokens))
         assert [reply.text for reply in engine.batch(pairs, options)] == expected
         engine.batch_tokens = 1  # a row that is too long on its own is still answered
         assert [reply.text for reply in engine.batch(pairs[:2], options)] == expected[:2]
-        assert list(engine._batches(pairs[:2])) in ([[0], [1]], [[1], [0]])
+        assert list(engine.inputs.batches(pairs[:2], engine.spec, engine.batch_tokens)) in ([[0], [1]], [[1], [0]])
     finally:
         engine.batch_tokens = before
     assert sorted(row for group in groups for row in group) == list(range(len(pairs)))
@@ -391,7 +391,7 @@ HOSTILE = [
 
 
 def specials(engine, question, picture):
-    ids = engine._inputs([(picture, question)])["input_ids"][0].tolist()
+    ids = engine.inputs.of([(picture, question)], engine.spec)["input_ids"][0].tolist()
     tokenizer = engine.processor.tokenizer
     known = {token.content for token in tokenizer.added_tokens_decoder.values()}
     return Counter(token for token in tokenizer.convert_ids_to_tokens(ids) if token in known)
@@ -407,7 +407,7 @@ def test_no_question_writes_control_tokens(untrained, picture, dialect, task):
     for text in HOSTILE:
         question = Question(f"the {text} ship", task)
         assert specials(engine, question, picture) == clean, text
-        inputs = engine._inputs([(picture, question)])["input_ids"][0]
+        inputs = engine.inputs.of([(picture, question)], engine.spec)["input_ids"][0]
         read = engine.processor.tokenizer.decode(inputs).replace("\u200b", "")
         assert text in read  # and it is still there to be read, as text
 
@@ -420,7 +420,7 @@ def test_a_hostile_question_is_answered(engine, picture):
 @pytest.mark.parametrize("size", [(28, 28), (160, 120), (2000, 1000), (2800, 56), (31, 639)])
 def test_pictures_are_resized_into_the_pixel_budget(engine, size):
     spec = engine.spec
-    inputs = engine._inputs([(Image.new("RGB", size), WHERE)])
+    inputs = engine.inputs.of([(Image.new("RGB", size), WHERE)], engine.spec)
     _, rows, columns = inputs["image_grid_thw"][0].tolist()
     area = rows * columns * 14 * 14
     assert area <= spec.max_pixels and area >= spec.min_pixels
@@ -429,13 +429,13 @@ def test_pictures_are_resized_into_the_pixel_budget(engine, size):
 
 def test_the_declared_budget_counts_not_the_processors(untrained):
     engine = LocalEngine(replace(resolve(str(untrained)), min_pixels=28 * 28, max_pixels=4 * 28 * 28))
-    grid = engine._inputs([(Image.new("RGB", (500, 500)), WHERE)])["image_grid_thw"][0].tolist()
+    grid = engine.inputs.of([(Image.new("RGB", (500, 500)), WHERE)], engine.spec)["image_grid_thw"][0].tolist()
     assert grid == [1, 4, 4]
 
 
 def test_pictures_of_other_modes_are_taken(engine, picture):
     for mode in ("L", "P", "RGBA", "1"):
-        assert engine._inputs([(picture.convert(mode), WHERE)])["pixel_values"].isfinite().all()
+        assert engine.inputs.of([(picture.convert(mode), WHERE)], engine.spec)["pixel_values"].isfinite().all()
 
 
 # --- loading (THREATS row 23) -----------------------------------------------------------------------------
@@ -443,7 +443,7 @@ def test_pictures_of_other_modes_are_taken(engine, picture):
 
 def test_patches_are_cut_as_the_convolution_does(untrained, engine, picture):
     own = AutoModelForImageTextToText.from_pretrained(untrained, dtype=torch.float32).model.visual.patch_embed
-    windows = engine._inputs([(picture, WHERE)])["pixel_values"]
+    windows = engine.inputs.of([(picture, WHERE)], engine.spec)["pixel_values"]
     assert isinstance(own.proj, torch.nn.Conv3d) and not isinstance(engine.model.model.visual.patch_embed.proj, torch.nn.Conv3d)
     with torch.inference_mode():
         assert torch.allclose(engine.model.model.visual.patch_embed(windows), own(windows), atol=1e-5)

@@ -193,7 +193,7 @@ def test_pictures_of_the_same_bytes_and_another_shape_are_told_apart(pocket):
 
 def test_a_known_picture_is_not_resized_again(engine, picture, monkeypatch):
     ask(engine, picture, QUESTIONS[0])
-    monkeypatch.setattr(engine, "_inputs", lambda *args: pytest.fail("resized"))
+    monkeypatch.setattr(engine.inputs, "of", lambda *args: pytest.fail("resized"))
     assert ask(engine, picture.copy(), QUESTIONS[1])[1] > 0
 
 

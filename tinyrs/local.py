@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
+from transformers import GenerationConfig
 
 from tinyrs.config import Config
-from tinyrs.decoding import Kept, Sampler, Stopped, write
+from tinyrs.decoding import Kept, Stopped, write
 from tinyrs.engine import (
     EngineFailure,
     EngineUnavailable,
@@ -29,23 +29,21 @@ from tinyrs.engine import (
     Options,
     Reply,
     capped,
-    conversation,
     failure,
     longest,
 )
 from tinyrs.example import Question
+from tinyrs.generating import generate
+from tinyrs.inputs import Inputs
 from tinyrs.loading import SMALL, load_model, load_processor
 from tinyrs.models import ModelSpec
 from tinyrs.prefix import Prefixes, key_of
 from tinyrs.sharing import Asked, Queue
-from tinyrs.tokens import Row, plain
+from tinyrs.tokens import Row
 from tinyrs.turns import Turns
 from tinyrs.weights import folder_of
 
 log = logging.getLogger("tinyrs")
-
-FIXED_SIZE = 1024
-"""Tokens that a picture is taken for where the model makes all pictures one size (LLaVA: 576)."""
 
 THREADS = torch.get_num_threads()
 """What torch takes by itself: a thread for each core, or OMP_NUM_THREADS."""
@@ -67,9 +65,10 @@ class LocalEngine:
 
     [system + picture] and the question after it are computed in two steps, and the first is kept for the next
     questions (TINYRS_PREFIX_BYTES of them): an answer is bit for bit the same, kept or not. `look` takes that step
-    while the question is still being thought of. `two_steps` is whether the model can; set to False it is plain `generate`, which reads everything at once. `batch` answers
-    in the order of length, as many rows at once as TINYRS_BATCH_TOKENS allow. Questions that arrive while the
-    model is busy are answered together where that helps (tinyrs/sharing.py).
+    while the question is still being thought of. `two_steps` is whether the model can; set to False it is plain
+    `generate`, which reads everything at once. `batch` answers in the order of length, as many rows at once as
+    TINYRS_BATCH_TOKENS allow. Questions that arrive while the model is busy are answered together where that helps
+    (tinyrs/sharing.py).
 
     `network` is a model that is used in place of the folder's weights, for measuring.
     """
@@ -99,6 +98,7 @@ class LocalEngine:
             raise EngineUnavailable(
                 f"{spec.name} has no chat template, so there is no way to put a question to it."
             )
+        self.inputs = Inputs(self.processor)
         self.small = sum(part.nbytes for part in self.model.parameters()) < SMALL
         _open.add(self)
         self._ends = _end_tokens(self.model, self.processor.tokenizer)
@@ -166,7 +166,8 @@ class LocalEngine:
         if not asked:
             return []
         replies: list[Reply] = [None] * len(asked)
-        for rows in self._batches([each.pair for each in asked], capped(self.spec, asked[0].options)):
+        spec = capped(self.spec, asked[0].options)
+        for rows in self.inputs.batches([each.pair for each in asked], spec, self.batch_tokens):
             for row, reply in zip(rows, self._answer([asked[row] for row in rows]), strict=True):
                 replies[row] = reply
         return replies
@@ -245,19 +246,8 @@ class LocalEngine:
                 if not stop.is_set():
                     write(self.model, kept, questions, rows, options, self._pad)
                 return
-            inputs = self._inputs(pairs, spec).to(self.device)
-            config = GenerationConfig(
-                do_sample=False,
-                max_new_tokens=max(row.budget for row in rows),
-                eos_token_id=sorted(self._ends),
-                pad_token_id=self._pad,
-            )
-            self.model.generate(
-                **inputs,
-                generation_config=config,
-                stopping_criteria=[_Progress(rows, inputs["input_ids"].shape[1])],
-                logits_processor=_processors(options, rows),
-            )
+            inputs = self.inputs.of(pairs, spec).to(self.device)
+            generate(self.model, inputs, rows, options, self._ends, self._pad)
 
     def _read(
         self,
@@ -272,7 +262,7 @@ class LocalEngine:
         """
         kept, questions, now = [], [], {}
         for (picture, question), row in zip(pairs, rows, strict=True):
-            ids = self.processor.tokenizer(self._prompt(question), **self._plain_start)["input_ids"]
+            ids = self.inputs.ids(question, spec)
             at = ids.index(self.model.config.image_token_id)
             image = picture if picture.mode == "RGB" else picture.convert("RGB")
             budget = f"{spec.min_pixels} {spec.max_pixels}"
@@ -285,7 +275,7 @@ class LocalEngine:
             found = now.get(key) or self.prefixes.get(key)
             row.kept = found is not None
             if found is None:
-                inputs = inputs or self._inputs([(image, question)], spec)
+                inputs = inputs or self.inputs.of([(image, question)], spec)
                 found = self._keep(inputs, stop)
                 self.prefixes.put(key, found, found.nbytes)
             now[key] = found
@@ -299,7 +289,7 @@ class LocalEngine:
 
     def _key(self, image: Image.Image, question: Question, spec: ModelSpec) -> tuple[bytes, dict]:
         """The name of what is kept of `image`, by the pixels that the model sees, and what the processor made of it."""
-        inputs = self._inputs([(image, question)], spec)
+        inputs = self.inputs.of([(image, question)], spec)
         key = key_of(
             self.spec.source,
             str(self.spec.revision),
@@ -310,104 +300,6 @@ class LocalEngine:
         )
         return key, inputs
 
-    def _batches(
-        self, pairs: Sequence[tuple[Image.Image, Question]], spec: ModelSpec | None = None
-    ) -> Iterator[list[int]]:
-        """The numbers of `pairs`, the longest first, in groups that are read at once.
-
-        Rows of like length need little padding, and a group's rows times its longest stay within `batch_tokens`.
-        The longest first: what is too large for the memory fails at once.
-        """
-        lengths = [self._length(*pair, spec) for pair in pairs] if len(pairs) > 1 else [0] * len(pairs)
-        group: list[int] = []
-        for row in sorted(range(len(pairs)), key=lambda row: -lengths[row]):
-            if group and lengths[group[0]] * (len(group) + 1) > self.batch_tokens:
-                yield group
-                group = []
-            group.append(row)
-        if group:
-            yield group
-
-    def _length(self, picture: Image.Image, question: Question, spec: ModelSpec | None = None) -> int:
-        """How many tokens the model reads of this pair; about as many where all pictures are made one size."""
-        text = len(self.processor.tokenizer(self._prompt(question))["input_ids"])
-        images = self.processor.image_processor
-        if not self._by_area:
-            return text + FIXED_SIZE
-        spec = spec or self.spec
-        limits = {"min_pixels": spec.min_pixels, "max_pixels": spec.max_pixels}
-        patches = images.get_number_of_image_patches(picture.height, picture.width, limits)
-        return text - 1 + patches // images.merge_size**2  # in the prompt's text the picture is one token
-
-    @property
-    def _by_area(self) -> bool:
-        """Pictures are resized to an area (the Qwen family and its relatives), not to edges."""
-        images = self.processor.image_processor
-        return "longest_edge" in dict(images.size or {}) and hasattr(images, "merge_size")
-
-    def _prompt(self, question: Question) -> str:
-        return self.processor.apply_chat_template(
-            conversation(self.spec, plain(question, self.processor.tokenizer)),
-            add_generation_prompt=True,
-            tokenize=False,
-        )
-
-    @property
-    def _plain_start(self) -> dict:
-        """What the tokenizer has to be told where the chat template already writes its first token."""
-        start = self.processor.tokenizer.bos_token
-        return {"add_special_tokens": False} if start and self._prompt(Question("")).startswith(start) else {}
-
-    def _inputs(self, pairs: Sequence[tuple[Image.Image, Question]], spec: ModelSpec | None = None):
-        """What the model reads: prompts with their pictures in the pixel budget of `spec`, padded on the left."""
-        spec = spec or self.spec
-        texts = [self._prompt(question) for _, question in pairs]
-        kwargs = dict(self._plain_start)
-        if self._by_area:
-            size = {"shortest_edge": spec.min_pixels, "longest_edge": spec.max_pixels}
-            kwargs["images_kwargs"] = {"size": size}
-        return self.processor(
-            text=texts,
-            images=[[picture.convert("RGB")] for picture, _ in pairs],
-            padding=True,
-            return_tensors="pt",
-            **kwargs,
-        )
-
-
-class _Progress(StoppingCriteria):
-    """Reads every token as it is made, and ends each row where its answer ends or nobody wants it any more."""
-
-    def __init__(self, rows: list[Row], prompt: int) -> None:
-        self.rows, self.seen = rows, prompt
-
-    def __call__(self, input_ids, scores, **kwargs):
-        for column in input_ids[:, self.seen :].T.tolist():
-            for row, token in zip(self.rows, column, strict=True):
-                if not row.done:
-                    row.take(token)
-        self.seen = input_ids.shape[1]
-        return torch.tensor([row.over for row in self.rows], device=input_ids.device)
-
-
-class _Held(LogitsProcessor):
-    """Leaves each row only the tokens that it may take."""
-
-    def __init__(self, rows: list[Row]) -> None:
-        self.rows = rows
-
-    def __call__(self, input_ids, scores):
-        for place, row in enumerate(self.rows):
-            if not row.over and (allowed := row.allowed()) is not None:
-                only = torch.full_like(scores[place], -torch.inf)
-                only[allowed] = scores[place, allowed]
-                scores[place] = only
-        return scores
-
-
-class _Drawn(Sampler, LogitsProcessor):
-    """`Sampler`, as `generate` takes it."""
-
 
 class _All:
     """Set once every one of several events is."""
@@ -417,14 +309,6 @@ class _All:
 
     def is_set(self) -> bool:
         return all(event.is_set() for event in self._events)
-
-
-def _processors(options: Options, rows: list[Row]) -> list[LogitsProcessor]:
-    """What `generate` does to the scores before it takes the highest."""
-    found = [_Held(rows)] if any(row.choices for row in rows) else []
-    if options.temperature > 0:
-        found.append(_Drawn(options.temperature, options.seed, len(rows)))
-    return found
 
 
 def _end_of_picture(inputs) -> int:

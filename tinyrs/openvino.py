@@ -20,6 +20,7 @@ from tinyrs.config import Config
 from tinyrs.convert import PARTS, CannotConvert, runtime, shape_of
 from tinyrs.decoding import Stopped, choose
 from tinyrs.engine import EngineFailure, EngineUnavailable, Options, failure
+from tinyrs.inputs import Inputs
 from tinyrs.loading import SMALL, load_processor
 from tinyrs.local import KNOWN, LocalEngine
 from tinyrs.models import ModelSpec
@@ -67,6 +68,7 @@ class OpenVINOEngine(LocalEngine):
             error = failure(f"{spec.name} could not be loaded; the log says why.", e, EngineUnavailable)
         if error is not None:
             raise error
+        self.inputs = Inputs(self.processor)
         self._ends = frozenset({*self.model.ends, self.processor.tokenizer.eos_token_id} - {None})
         self._jobs, self._turns = set(), Turns()
         if spec.thinking:  # long answers: who comes while one is written waits less when they are written together
