@@ -10,7 +10,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinyrs import alternatives, conclusions, coordinates, outcomes, places, repeats, sentences, sides, tally
+from tinyrs import (
+    alternatives,
+    conclusions,
+    coordinates,
+    extents,
+    outcomes,
+    places,
+    repeats,
+    sentences,
+    sides,
+    tally,
+)
 from tinyrs.example import Box, Question, Task
 from tinyrs.metrics import equal, label_of, number_of, pair
 from tinyrs.parse import boxes as boxes_in
@@ -188,7 +199,11 @@ def _given(question: Question, answer: str, given: str, boxes: Sequence[Box], sc
 _AREAS = ("rural", "urban")
 
 
+_NO_DENIAL = re.compile(r",?\s*\b(?:no doubt|without (?:any |a |much )?(?:doubt|hesitation|question)|no question)(?: (?:about|of) (?:it|that|this))?\b", re.I)
+
+
 def _contradiction(question: Question, steps: Sequence[str], answer: str) -> str:
+    steps = [_NO_DENIAL.sub("", step) for step in steps]  # "no" and "without" deny nothing there
     if is_choice(question):
         return _other_choice(question, steps, answer)
     asks_area = all(area in question.text.lower() for area in _AREAS) and any(equal(answer, area) for area in _AREAS)
@@ -261,7 +276,7 @@ def _numbers(question: Question, steps: Sequence[str], boxes: Sequence[Box], siz
         return ""
     at = "; ".join(str(box.corners()) for box in boxes[:3])
     phrase = phrase_of(question.text)
-    step = places.misplaced(steps, boxes, size, phrase) or coordinates.misfit(steps, boxes, phrase)
+    step = places.misplaced(steps, boxes, size, phrase) or coordinates.misfit(steps, boxes, phrase) or extents.wrong_size(steps, boxes, phrase)
     if step:
         return f"These numbers do not fit the box {at}: {_quote(step)}"
     step = sides.wrong_side(steps, boxes, phrase)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tinyrs.example import BOX_SCALE, Box
 from tinyrs.parse import sentences
-from tinyrs.places import head_of
+from tinyrs.places import head, head_of
 from tinyrs.regions import SIDES, Mention, mentions, words
 from tinyrs.sentences import stem
 
@@ -97,8 +97,12 @@ class Telling:
     def __init__(self, steps: Sequence[str], phrase: str = ""):
         self._steps = steps = sentences(steps)
         self._words = [words(step) for step in steps]
-        # Numbers are for tinyrs.places and tinyrs.coordinates.
-        self._mentions = [[] if _NUMBER.search(step) else mentions(each) for step, each in zip(steps, self._words, strict=True)]
+        # Numbers are for tinyrs.places and tinyrs.coordinates, and "another ship" is not the one.
+        another = re.compile(rf"\b(?:an)?other (?:\w+ )?{re.escape(head(phrase))}", re.I)
+        self._mentions = [
+            [] if _NUMBER.search(step) or phrase and another.search(step) else mentions(each)
+            for step, each in zip(steps, self._words, strict=True)
+        ]
         asked = {stem(word) for word in words(head_of(phrase)) if word.isalpha() and word not in _IDLE}
         self._noun = stem((words(head_of(phrase)) or [""])[-1])
         self._asked, self._phrase = asked, frozenset(words(phrase))
@@ -197,6 +201,9 @@ class Telling:
             yield f"opens {opening}"
             yield f"opens {' '.join(marked[:2])}"
             pronoun = _PRONOUNS.intersection(clause)
+            kind = opening if opening in ("a", "an", "the", "there", "this", "it", "its", "they") else "other"
+            yield f"no @, {kind}, before {previous}, after {following}"
+            yield f"no @, {kind}, {'earlier' if any(self._named[:at]) else 'never before'}, {'later' if any(self._named[at:]) else 'never after'}"
             yield f"no @, before {previous}, pronoun {bool(pronoun)}"
             yield f"no @, after {following}"
             yield f"no @, {'earlier' if any(self._named[:at]) else 'never before'}"
