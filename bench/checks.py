@@ -99,7 +99,7 @@ def _caption(row) -> Caption:
 def by_others() -> Iterator[dict]:
     """For each lot of another writer and each fault, "" for none: {"lot", "fault", "n", "found"}, found being by that check, by any
     where there is none to find."""
-    for lot, captions in (*((f"natural {lot}", natural(lot)) for lot in range(1, 7)), ("unseen", unseen())):
+    for lot, captions in (*((f"natural {lot}", natural(lot)) for lot in range(1, 8)), ("unseen", unseen())):
         judged = [(finds, doubted(caption)) for caption, finds in captions]
         for fault in sorted({finds for finds, _ in judged}):
             mine = [fault in found if fault else bool(found) for finds, found in judged if finds == fault]

@@ -596,7 +596,7 @@ def unseen() -> list[tuple[Caption, str]]:
 
 
 def natural(lot: int) -> list[tuple[Caption, str]]:
-    """The same as people and large models write of themselves, without traps: lots 1 to 6 of captions_natural.jsonl, each by another
+    """The same as people and large models write of themselves, without traps: lots 1 to 7 of captions_natural.jsonl, each by another
     writer. 4 and 5 tell places in words alone. The last lot was written after everything was made."""
     return [(caption, finds) for caption, finds, _ in _read("captions_natural.jsonl", lot)]
 

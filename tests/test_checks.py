@@ -315,7 +315,7 @@ def test_numbers_against_the_box(told, size, wrong):
         ("The tank is located in the lower right part of the image.", False),
         ("The tank is located in the upper left part of the image.", True),
         ("It can be found at the top of the image.", True),
-        ("A road is visible in the upper left part of the image.", False),  # something else
+        ("A road is visible in the upper left part of the image. The tank lies beside a fence.", False),  # something else
         ("The tank is located on the left side of the road.", False),  # relative
         ("Another tank is visible in the upper left corner.", False),
     ],
@@ -406,13 +406,13 @@ def test_captions_of_a_writer_who_knew_nothing_of_the_checks():
     [("counts", 0.95), ("contradiction", 0.9), ("repetition", 0.75), ("numbers", 0.85)],
 )
 def test_captions_that_others_wrote_without_traps(finds, least):
-    judged = [names_of(caption) for lot in range(1, 7) for caption, wanted in natural(lot) if wanted == finds]
+    judged = [names_of(caption) for lot in range(1, 8) for caption, wanted in natural(lot) if wanted == finds]
     assert len(judged) >= 100 or finds == "counts" and len(judged) >= 70
     assert sum(finds in found for found in judged) / len(judged) >= least
 
 
 def test_sound_captions_that_others_wrote_are_hardly_doubted():
-    judged = [names_of(caption) for lot in range(1, 7) for caption, wanted in natural(lot) if not wanted]
+    judged = [names_of(caption) for lot in range(1, 8) for caption, wanted in natural(lot) if not wanted]
     assert len(judged) >= 360 and sum(map(bool, judged)) / len(judged) <= 0.04
 
 

@@ -30,7 +30,7 @@ _HIGH = re.compile(r"^(?:its\s)?(?:height|high\b|tall\b|from top to bottom|verti
 _BOTH = re.compile(r"^(?:in )?(?:either|each|both) (?:direction|dimension|way|axis|axes)", re.I)
 _PLACE = re.compile(r"\b(?:left|right|upper|lower|top|bottom|northern|southern|eastern|western|middle|central|outer|first|second|last|other|remaining|way|down|along|to|from|between|at|until|till)\s*$", re.I)
 _BEFORE_A_PLACE = re.compile(r"^\s(?:of the (?:way|distance)|down|along|in from|from|up|way|(?:of|into) (?:it|them|these|those|its(?!\s(?:width|height))))\b", re.I)
-_SIZE = re.compile(r"\b(?:diameter|wide|width|tall|high|height|long|length|takes? up|fills?|cover\w*|occup\w+|spans?|measur\w+|extends?|stretch\w*|size|large|small)\b", re.I)
+_SIZE = re.compile(r"\b(?:diameter|wide|width|tall|high|height|long|length|takes? up|fills?|cover\w*|occup\w+|spans?|measur\w+|extends?|stretch\w*|size|large|small|direction|dimension)\b", re.I)
 _AT_MOST = ("no more than", "not more than", "less than", "under", "at most", "below", "barely", "hardly")
 _SLACK, _LEAST = 1.7, 0.03 * BOX_SCALE
 
