@@ -33,6 +33,8 @@ _ORDINALS = {
     )
 }
 _MOST, _LONGEST_RUN = 2000, 8
+_LAST_STEPS, _LAST_NUMBERS = 30, 24
+"""What is read of a long reasoning is its end: every number is held against every sentence."""
 _NOT_A_THING = frozenset(
     stem(word)
     for word in (
@@ -103,7 +105,7 @@ class Count:
     def __init__(self, question: str, steps: Sequence[str]):
         things = things_in(question)
         self._things = {stem(word) for word in WORD.findall((things or question).lower()) if word.isalpha()} - _NOT_A_THING
-        self._steps = [WORD.findall(step.lower()) for step in steps]
+        self._steps = [WORD.findall(step.lower()) for step in steps[-_LAST_STEPS:]]
         self._numbers = [list(numbers(words)) for words in self._steps]
         self._rule: tuple[Range, ...] = counted(steps, things)
         cardinal = [
@@ -130,7 +132,7 @@ class Count:
     @cached_property
     def alternatives(self) -> set[int]:
         """Every number that the reasoning may come to: those in it, and what neighbours add up, multiply or differ to."""
-        values = [value for value in self._series["all"] if value <= _MOST][:60]
+        values = [value for value in self._series["all"] if value <= _MOST][-_LAST_NUMBERS:]
         found = {*values, *(each.value for each_step in self._numbers for each in each_step if each.sort == "ordinal")}
         for at in range(len(values)):
             found |= {*accumulate(values[at : at + _LONGEST_RUN])}
