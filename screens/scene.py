@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache, wraps
 from pathlib import Path
-from types import SimpleNamespace
 
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
@@ -22,6 +21,7 @@ from screens import scene_markup as markup
 from screens import scene_plan as plans
 from screens.compare import TICK
 from screens.page import Page, Sentence, sentence
+from screens.scene_layout import STRETCHES, findings, nothing_found, sights, wishes
 from screens.size import learn
 from tinyrs import render
 from tinyrs.compare import compare
@@ -29,34 +29,11 @@ from tinyrs.example import BOX_SCALE, Box
 from tinyrs.image import Picture
 from tinyrs.lens import Tiled
 from tinyrs.paths import PathRefused, inside
-from tinyrs.prompt import COUNT, DESCRIBE, LOCATE, PRESENCE
 from tinyrs.scene import Scene, files, open_scene, rows
 from tinyrs.shown import SIDES, Shown
-from tinyrs.suggestions import LONGEST_QUESTION
 from tinyrs.suggestions import question as read_question
-from tinyrs.tiles import OVERLAP
-from tinyrs.view import AUTO, MINMAX, NONE
 
-STRETCHES = {
-    "Automatic": AUTO,
-    "Lowest to highest value": MINMAX,
-    "2nd to 98th percentile": (2.0, 98.0),
-    "1st to 99th percentile": (1.0, 99.0),
-    "0.1st to 99.9th percentile": (0.1, 99.9),
-    "Not stretched": NONE,
-}
-QUESTIONS = (
-    ("Find the ship", LOCATE.format(phrase="the ship")),
-    ("Find the airplane", LOCATE.format(phrase="the airplane")),
-    ("A road?", PRESENCE.format(phrase="a road")),
-    ("How many buildings?", COUNT.format(things="buildings")),
-    ("Describe it", DESCRIBE),
-)
-COLUMNS = (
-    "Side", "Number", "Label", "x1", "y1", "x2", "y2", "Left", "Top", "Right", "Bottom", "Longitude", "Latitude"
-)  # fmt: skip
 BUSY = "The models are at work on this scene: press Stop first."
-MOST_LISTED = 500
 PAINT = 1.0
 """Seconds between two drawings of the boxes while tiles are asked: each sends the picture again."""
 
@@ -69,11 +46,11 @@ def scene_tab(demo: gr.Blocks, page: Page) -> None:
     orders = gr.HTML("", elem_id="scene-orders", elem_classes="scene-orders", js_on_load=_LISTEN)
     with gr.Row(elem_classes="desk"):
         with gr.Column(scale=5, min_width=320):
-            see = _sights(page)
+            see = sights(page)
         with gr.Column(scale=7, min_width=320):
             notice = gr.HTML("", elem_id="scene-notice")
-            want = _wishes(page)
-            got = _findings()
+            want = wishes(page)
+            got = findings()
 
     cards = [part for parts in got.cards.values() for part in parts]
     results = [got.progress, got.viewer, got.sides, *cards, got.below, got.table, got.files]
@@ -83,114 +60,6 @@ def scene_tab(demo: gr.Blocks, page: Page) -> None:
     ]  # fmt: skip
     _look(page, state, orders, see, want, got, notice, looking)
     _ask(demo, page, state, want, got, notice, results)
-
-
-# What is on the tab
-
-
-def _sights(page: Page) -> SimpleNamespace:
-    """The scene, its window, and how it is shown."""
-    listed = scenes_on_server(page.config.scenes)
-    overview = gr.HTML(markup.empty(), elem_id="scene-overview")
-    with gr.Row(elem_classes="actions", elem_id="scene-open"):
-        pick = gr.UploadButton(
-            "Open a GeoTIFF", file_types=[".tif", ".tiff"], size="md", elem_id="scene-pick", type="filepath"
-        )
-        whole = gr.Button("Take all of it", size="md", elem_id="scene-whole", visible=False)
-    shelf = gr.Dropdown(
-        listed, value=None, label="Or one that lies on this server", visible=bool(listed), elem_id="scene-shelf"
-    )
-    about = gr.HTML("", elem_id="scene-about")
-    with gr.Column(visible=False, elem_classes="pane", elem_id="scene-look") as panel:
-        with gr.Row(elem_classes=["numbers", "four"]):
-            numbers = [
-                gr.Number(label=label, precision=0, min_width=76, elem_id=f"scene-{label.lower()}")
-                for label in ("Column", "Row", "Width", "Height")
-            ]
-        take = gr.Button("Take this window", size="md", elem_id="scene-take")
-        with gr.Row(elem_classes=["numbers", "bands"]):
-            bands = [
-                gr.Dropdown([], label=colour, min_width=76, elem_id=f"scene-{colour.lower()}")
-                for colour in ("Red", "Green", "Blue")
-            ]
-        stretch = gr.Dropdown(
-            list(STRETCHES), value=next(iter(STRETCHES)), label="Stretch", elem_id="scene-stretch"
-        )
-    gr.HTML('<p class="fine">An uploaded scene is deleted after a day; nothing of it is stored.</p>')
-    return SimpleNamespace(
-        overview=overview, pick=pick, whole=whole, shelf=shelf, about=about, panel=panel, numbers=numbers, take=take,
-        bands=bands, stretch=stretch,
-    )  # fmt: skip
-
-
-def _wishes(page: Page) -> SimpleNamespace:
-    """The question, and how it is to be answered."""
-    first = [page.pair[0]]
-    with gr.Column(visible=False, elem_classes="pane", elem_id="scene-asking") as panel:
-        question = gr.Textbox(
-            label="Question about the window", placeholder="Ask anything, or look for a thing", lines=1, max_lines=5,
-            max_length=LONGEST_QUESTION, elem_id="scene-question",
-        )  # fmt: skip
-        asks = gr.Dataset(
-            label="For example", components=[gr.Textbox(render=False)], samples=[[text] for _, text in QUESTIONS],
-            sample_labels=[label for label, _ in QUESTIONS], type="values", elem_id="scene-asks", elem_classes="asks",
-        )  # fmt: skip
-        models = gr.Dropdown(
-            page.offered, value=first, multiselect=True, max_choices=2, label="Models, one or two",
-            allow_custom_value=page.any_model, elem_id="scene-models",
-        )  # fmt: skip
-        way = gr.Radio(
-            [("The window at once", plans.ONCE), ("Tile by tile, to find small things", plans.TILES)],
-            value=plans.ONCE, label="How it is looked at", elem_classes="chips", elem_id="scene-way",
-        )  # fmt: skip
-        most = plans.budget(page, first)
-        tokens = gr.Slider(
-            1, most, value=most, step=1, label="Pixel budget, in visual tokens of 28 × 28 pixels", elem_id="scene-tokens"
-        )
-        with gr.Row(visible=False, elem_classes="numbers") as tiling:
-            side = gr.Number(
-                plans.usual_side(page, first), label="Side of a tile, pixels", precision=0, elem_id="scene-tile"
-            )
-            overlap = gr.Number(OVERLAP * 100, label="Overlap, per cent", precision=0, elem_id="scene-overlap")
-        plan = gr.HTML("", elem_id="scene-plan")
-        with gr.Row(elem_classes="actions"):
-            ask = gr.Button("Ask", variant="primary", elem_id="scene-ask", size="md", min_width=120)
-            stop = gr.Button("Stop", visible=False, elem_id="scene-stop", size="md", min_width=120)
-    return SimpleNamespace(
-        panel=panel, question=question, asks=asks, models=models, way=way, tokens=tokens, tiling=tiling, side=side,
-        overlap=overlap, plan=plan, ask=ask, stop=stop, options=[models, way, tokens, side, overlap],
-    )  # fmt: skip
-
-
-def _findings() -> SimpleNamespace:
-    """The window with boxes, an answer per side, the table and the files."""
-    progress = gr.HTML("", elem_id="scene-progress")
-    viewer = gr.HTML("", elem_id="scene-viewer")
-    cards = {}
-    with gr.Row(elem_classes="sides", visible=False) as sides:
-        for letter in SIDES:
-            looks = ["side", f"side-{letter.lower()}"]
-            with gr.Column(elem_classes=looks, min_width=280, visible=False) as column:
-                cards[letter] = (column, gr.HTML(""), gr.HTML("", elem_id=f"scene-card-{letter.lower()}"))
-    below = gr.HTML("", elem_id="scene-below")
-    table = gr.Dataframe(
-        headers=list(COLUMNS), datatype="str", type="array", interactive=False, visible=False, max_height=320,
-        label="Boxes: 0 to 1000 of the window, then in pixels of the file, then their middle", elem_id="scene-table",
-    )  # fmt: skip
-    taken = gr.File(
-        label="Take home", file_count="multiple", interactive=False, visible=False, elem_id="scene-files"
-    )
-    return SimpleNamespace(
-        progress=progress, viewer=viewer, sides=sides, cards=cards, below=below, table=table, files=taken
-    )
-
-
-def _nothing_found(got: SimpleNamespace) -> dict:
-    return {
-        got.progress: "", got.viewer: "", got.sides: gr.update(visible=False), got.below: "",
-        **{column: gr.update(visible=False) for column, _, _ in got.cards.values()},
-        got.table: gr.update(visible=False, value=[]), got.files: gr.update(visible=False, value=None),
-    }  # fmt: skip
 
 
 # Looking
@@ -225,7 +94,7 @@ def _look(page: Page, state, orders, see, want, got, notice, looking: list) -> N
             see.whole: gr.update(visible=scene.window is not None),
             **dict(zip(see.numbers, scene.window or (0, 0, *scene.facts.size))),
             want.panel: gr.update(visible=True),
-            **_nothing_found(got),
+            **nothing_found(got),
             got.viewer: markup.window(_uri(part), part, "", {}, {}) if scene.window else "",
         }
         if fresh:
@@ -337,7 +206,7 @@ def _ask(demo: gr.Blocks, page: Page, state, want, got, notice, results: list) -
                 states=dict.fromkeys(names, "waiting"),
             )  # fmt: skip
             yield {
-                notice: "", **_nothing_found(got), want.ask: gr.update(visible=False),
+                notice: "", **nothing_found(got), want.ask: gr.update(visible=False),
                 want.stop: gr.update(visible=True), got.sides: gr.update(visible=True), **faces(shown),
                 got.viewer: window(scene, shown),
             }  # fmt: skip
@@ -441,14 +310,6 @@ def _ask(demo: gr.Blocks, page: Page, state, want, got, notice, results: list) -
 
 
 # Small things
-
-
-def scenes_on_server(folder: Path | None) -> list[str]:
-    """The TIFFs of the operator's folder, by their names in it; at most MOST_LISTED."""
-    if folder is None:
-        return []
-    found = (path for path in Path(folder).rglob("*") if path.suffix.lower() in (".tif", ".tiff"))
-    return sorted(path.relative_to(folder).as_posix() for path in found)[:MOST_LISTED]
 
 
 def session(request: gr.Request) -> str:
