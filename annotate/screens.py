@@ -15,11 +15,12 @@ from itertools import count
 import gradio as gr
 
 from annotate import marks, markup, overlap, queue, rules, signals, work
-from annotate.people import LOGIN, People
+from annotate.desk_layout import layout, nothing_open
+from annotate.people import People
 from annotate.steps import put_box
 from annotate.store import Conflict, Store, StoreError
 from tinyrs import render
-from tinyrs.example import BOX_SCALE, Box
+from tinyrs.example import Box
 from tinyrs.image import BadImage, open_picture
 from tinyrs.parse import boxes as read_boxes
 from tinyrs.parse import split_steps
@@ -36,8 +37,6 @@ _FOLLOW = r"""(text, ...numbers) => {
     return box ? box.slice(1).map(Number) : [null, null, null, null];
 }"""
 _answers = count(1)
-# Orders of page.js come in through here, one at a time.
-_LISTEN = "element.addEventListener('order', (event) => trigger('submit', event.detail));"
 
 
 class Memory:
@@ -87,73 +86,13 @@ def desk(
     key = "review-" if review else ""
     api = "review_" if review else ""
     doing = "review" if review else "correct"
-    item = gr.State(None)
-    done = gr.State(0)
+    on = layout(people, key, review)
     remembered, kept = memory.name, memory.drafts[key]
-    with gr.Row(elem_classes="who"):
-        name = gr.Textbox(
-            label="Your name",
-            placeholder="Stored with your corrections",
-            max_length=100,
-            scale=2,
-            elem_id=f"{key}annotator",
-            visible=people.alone,
-        )
-        if people.way == "hub":
-            gr.LoginButton(size="md", elem_id=f"{key}login", min_width=200)
-        badge = gr.HTML("", elem_id=f"{key}person", visible=not people.alone)
-        begin = gr.Button("Next caption", elem_id=f"{key}next", elem_classes="do-next", size="md", min_width=140)
-        progress = gr.HTML("", elem_id=f"{key}progress")
-    notice = gr.HTML("", elem_id=f"{key}annotate-notice")
-    empty = gr.HTML(_empty("" if people.alone else LOGIN, review), elem_id=f"{key}annotate-empty", elem_classes="no-caption")
-    orders = gr.HTML("", elem_id=f"{key}orders", elem_classes="orders", js_on_load=_LISTEN)
-    with gr.Row(visible=False, elem_id=f"{key}caption", elem_classes="work") as body:
-        with gr.Column(scale=5, min_width=320, elem_classes="sight"):
-            viewer = gr.HTML("", elem_id=f"{key}annotate-viewer", elem_classes="canvas")
-            gr.HTML(markup.tools(), elem_classes="toolbox")
-            layers = gr.HTML("", elem_id=f"{key}annotate-layers", elem_classes="layers")
-            why = gr.HTML("")
-        with gr.Column(scale=7, min_width=320, elem_classes="pane"):
-            asked = gr.HTML("", elem_id=f"{key}asked")
-            theirs = gr.HTML("", elem_id=f"{key}conflict")
-            steps = gr.HTML("", elem_id=f"{key}steps", elem_classes="steps-box")
-            more = gr.HTML("", elem_id=f"{key}beside", visible=review)
-            reasoning = gr.Textbox(
-                label="Reasoning, one step a line", lines=5, max_lines=18,
-                max_length=rules.LONGEST["reasoning"], elem_id=f"{key}edit-reasoning", elem_classes="edit-reasoning",
-            )  # fmt: skip
-            answer = gr.Textbox(
-                label="Answer",
-                info=f"A box is written [[x1,y1,x2,y2]], from 0 to {BOX_SCALE} of the picture's width and height.",
-                lines=1,
-                max_lines=6,
-                max_length=rules.LONGEST["answer"],
-                elem_id=f"{key}edit-answer",
-                elem_classes="edit-answer",
-            )
-            with gr.Row(elem_classes="corners", elem_id=f"{key}corners") as box_fields:
-                corners = [
-                    gr.Number(
-                        label=label, precision=0, minimum=0, maximum=BOX_SCALE, min_width=70, elem_id=f"{key}edit-{side}"
-                    )
-                    for side, label in (("x1", "Left"), ("y1", "Top"), ("x2", "Right"), ("y2", "Bottom"))
-                ]  # fmt: skip
-            check = gr.HTML("", elem_id=f"{key}check")
-            with gr.Row(elem_classes="actions"):
-                button = {
-                    verb: gr.Button(
-                        verb.capitalize(), variant="primary" if verb == "accept" else "secondary", size="md",
-                        elem_id=f"{key}{verb}", elem_classes=f"do-{verb}", min_width=80,
-                    )
-                    for verb in ("accept", "save", "reject", "skip", *(() if review else ("gold",)))
-                }  # fmt: skip
-            gr.HTML(markup.keys(), elem_classes="help")
-
-    fields = [reasoning, answer]
-    drawn = [check, layers, kept]
+    fields = [on.reasoning, on.answer]
+    drawn = [on.check, on.layers, kept]
     everything = [
-        item, done, notice, progress, empty, body, viewer, layers, why, asked, theirs, steps, more, *fields,
-        box_fields, *corners, check, kept, orders,
+        on.item, on.done, on.notice, on.progress, on.empty, on.body, on.viewer, on.layers, on.why, on.asked, on.theirs,
+        on.steps, on.more, *fields, on.box_fields, *on.corners, on.check, kept, on.orders,
     ]  # fmt: skip
 
     def told(handler):
@@ -162,14 +101,14 @@ def desk(
         @wraps(handler)
         def safe(*args):
             try:
-                return {notice: "", theirs: "", **handler(*args)}
+                return {on.notice: "", on.theirs: "", **handler(*args)}
             except Conflict as error:
                 return _conflicted(error, args[0])
             except (StoreError, BadImage) as error:
-                return {notice: render.notice(str(error))}
+                return {on.notice: render.notice(str(error))}
             except Exception as error:
                 log.error("A handler failed.", exc_info=error)
-                return {notice: render.notice(FAILED)}
+                return {on.notice: render.notice(FAILED)}
 
         return safe
 
@@ -178,16 +117,16 @@ def desk(
 
         @wraps(handler)
         def counted(*args):
-            return {**told(handler)(*args), orders: f'<i data-done="{next(_answers)}"></i>'}
+            return {**told(handler)(*args), on.orders: f'<i data-done="{next(_answers)}"></i>'}
 
         return counted
 
     def _conflicted(error: Conflict, caption: dict) -> dict:
         other = error.other
         return {
-            item: {**caption, "revision": other},
-            theirs: render.conflict(other["author"], other["reasoning"], other["answer"]),
-            notice: "",
+            on.item: {**caption, "revision": other},
+            on.theirs: render.conflict(other["author"], other["reasoning"], other["answer"]),
+            on.notice: "",
         }
 
     # What is shown
@@ -195,16 +134,16 @@ def desk(
     def paint(caption: dict | None, person: str, finished: int, said: str = "", draft: object = None) -> dict:
         waiting = waits()
         update = {
-            item: caption,
-            done: finished,
-            notice: render.notice(said, "good"),
-            progress: render.progress(waiting, finished) + markup.pace(marks.pace(store, person)),
-            empty: "" if caption else _empty(_nothing(waiting, review), review),
-            body: gr.update(visible=caption is not None),
+            on.item: caption,
+            on.done: finished,
+            on.notice: render.notice(said, "good"),
+            on.progress: render.progress(waiting, finished) + markup.pace(marks.pace(store, person)),
+            on.empty: "" if caption else nothing_open(_nothing(waiting, review), review),
+            on.body: gr.update(visible=caption is not None),
         }
         if caption is None:
             return update
-        caption = update[item] = work.prepare(store, caption, person, review)
+        caption = update[on.item] = work.prepare(store, caption, person, review)
         revision = caption["revision"]
         words = "\n".join(_lines(revision["reasoning"])), revision["answer"]
         words = tuple(render.plain(text) for text in _draft(draft, caption, person) or words)
@@ -212,14 +151,14 @@ def desk(
         boxed = markup.wants_box(caption["question"]) or bool(revision["boxes"])
         return {
             **update,
-            viewer: render.viewer(uri, width, height, _sides(caption, read_boxes(words[1])), caption["names"]),
-            why: render.flags(caption["flags"])
+            on.viewer: render.viewer(uri, width, height, _sides(caption, read_boxes(words[1])), caption["names"]),
+            on.why: render.flags(caption["flags"])
             + markup.why(caption["why"], caption.get("offered", ""), signals.RANDOM),
-            asked: render.asked(caption["question"].text, caption["question"].task.value),
-            reasoning: words[0],
-            answer: words[1],
-            box_fields: gr.update(visible=boxed),
-            **dict(zip(corners, _numbers(read_boxes(words[1])))),
+            on.asked: render.asked(caption["question"].text, caption["question"].task.value),
+            on.reasoning: words[0],
+            on.answer: words[1],
+            on.box_fields: gr.update(visible=boxed),
+            **dict(zip(on.corners, _numbers(read_boxes(words[1])))),
             **judged(caption, person),
             **look(caption, *words, person),
         }
@@ -228,8 +167,8 @@ def desk(
         """The steps with this person's marks."""
         revision = caption["judged"]
         said = marks.current(store, revision["id"], person)
-        update = {steps: markup.steps(revision["id"], split_steps(revision["reasoning"]), said)}
-        return {**update, more: beside(caption, person)} if beside else update
+        update = {on.steps: markup.steps(revision["id"], split_steps(revision["reasoning"]), said)}
+        return {**update, on.more: beside(caption, person)} if beside else update
 
     def look(caption: dict, text: str, words: str, person: str = "") -> dict:
         """The draft's boxes and what the checks say of it."""
@@ -237,8 +176,8 @@ def desk(
         said = marks.current(store, caption["judged"]["id"], person) if person else {}
         grounding = markup.wants_box(caption["question"])
         return {
-            check: markup.check_line(seen, caption["side"]),
-            layers: markup.layers(
+            on.check: markup.check_line(seen, caption["side"]),
+            on.layers: markup.layers(
                 seen.boxes, words, caption["names"], work.step_of(caption, text, said), grounding
             ),
         }
@@ -257,24 +196,24 @@ def desk(
 
         After a reload the name's field is still empty; the browser knows it all the same.
         """
-        update = {progress: render.progress(waits(), finished)}
+        update = {on.progress: render.progress(waits(), finished)}
         typed = typed or (saved if isinstance(saved, str) else "")
         try:
             person = people.may(request, doing, typed)
         except rules.Refused:
             known = bool(people.login(request))  # but not for this: the button says so
-            hint = {empty: _empty("", review, named=True)} if known and caption is None else {}
-            return {**update, **hint, notice: gr.skip()}  # what another button was answered meanwhile stays
+            hint = {on.empty: nothing_open("", review, named=True)} if known and caption is None else {}
+            return {**update, **hint, on.notice: gr.skip()}  # what another button was answered meanwhile stays
         # With the caption comes the name: a click may follow before anything else is answered.
-        return update if caption else {**update, name: person, **following(person, finished, draft=draft)}
+        return update if caption else {**update, on.name: person, **following(person, finished, draft=draft)}
 
     def recall_name(saved: str, typed: str, request: gr.Request):
         """Who is there: by login, or by the name that was typed before."""
         if not people.alone:
             person = people.login(request)
-            return {badge: markup.person(person, person and people.role(person), people.way == "users")}
+            return {on.badge: markup.person(person, person and people.role(person), people.way == "users")}
         known = saved if saved and isinstance(saved, str) and not typed else gr.skip()
-        return {name: known}  # never an empty dict: Gradio takes that for one value of two
+        return {on.name: known}  # never an empty dict: Gradio takes that for one value of two
 
     # While editing
 
@@ -282,7 +221,7 @@ def desk(
         caption: dict | None, text: str, words: str, typed: str = "", request: gr.Request | None = None
     ):
         if caption is None:
-            return {check: ""}
+            return {on.check: ""}
         text, words = text or "", words or ""
         by = typed or "" if people.alone else people.login(request) or ""
         kept_now = {"revision": caption["revision"]["id"], "by": by, "reasoning": text, "answer": words}
@@ -297,7 +236,7 @@ def desk(
         if caption is None or any(side is None for side in sides):
             return {}
         words = put_box(words, 0, [round(side) for side in sides])
-        return {**look(caption, text, words), answer: words}
+        return {**look(caption, text, words), on.answer: words}
 
     def obey(
         caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request,
@@ -311,28 +250,28 @@ def desk(
         if order["do"] in work.DRAWING:
             text, words = work.place(order, text, words)
             seen = look(caption, text, words, typed)
-            return {check: seen[check]} if order["do"] == "look" else {**seen, reasoning: text, answer: words}
+            return {on.check: seen[on.check]} if order["do"] == "look" else {**seen, on.reasoning: text, on.answer: words}
         person = people.may(request, doing, typed)
         if order["do"] == "undo":
             return take_back(caption, person, finished, text)
         if order["do"] not in work.MARKING:
             raise rules.Refused("The page sent something that is no order.")
         text_now = work.mark(store, caption, order, person, text)
-        return {**judged(caption, person), **look(caption, text_now, words, person), reasoning: text_now}
+        return {**judged(caption, person), **look(caption, text_now, words, person), on.reasoning: text_now}
 
     def take_back(caption: dict | None, person: str, finished: int, text: str) -> dict:
         other, text_now = work.undo(store, caption, person, text)
         if other is not None:
             return paint(other, person, max(finished - 1, 0), "Taken back.")
         said = render.notice("Taken back.", "info")
-        return {**judged(caption, person), reasoning: text_now, notice: said}
+        return {**judged(caption, person), on.reasoning: text_now, on.notice: said}
 
     @wraps(obey)
     def answered(*args):
         # Whatever came of it, the next order may be sent: page.js waits for this number.
         data = args[-1]._data
         number = data.get("number") if isinstance(data, dict) else 0
-        return {**told(obey)(*args), orders: f'<i data-ack="{int(number) if type(number) is int else 0}"></i>'}
+        return {**told(obey)(*args), on.orders: f'<i data-ack="{int(number) if type(number) is int else 0}"></i>'}
 
     # Deciding
 
@@ -351,13 +290,13 @@ def desk(
         person = people.may(request, doing, typed)
         revision = store_text(_held(caption), text, words, person)
         if revision == caption["revision"]["id"]:
-            return {notice: render.notice("Nothing was changed, so nothing was saved.", "info")}
+            return {on.notice: render.notice("Nothing was changed, so nothing was saved.", "info")}
         said = "Saved. Accept it when it is right, or go on editing."
         if review and not store.self_review:
             queue.release(store, caption["id"], person)
             return following(person, finished + 1, "Saved: somebody else accepts your wording.")
         now = {"revision": store.revision(revision)}
-        return {item: {**caption, **now}, notice: render.notice(said, "good")}
+        return {on.item: {**caption, **now}, on.notice: render.notice(said, "good")}
 
     def accept_it(
         caption: dict | None, typed: str, finished: int, text: str, words: str, request: gr.Request
@@ -402,14 +341,14 @@ def desk(
 
     quick = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     live = {**quick, "trigger_mode": "always_last"}
-    start = [item, name, done]
-    demo.load(recall_name, [remembered, name], [name, badge], api_name=f"{api}annotator", **quick)
+    start = [on.item, on.name, on.done]
+    demo.load(recall_name, [remembered, on.name], [on.name, on.badge], api_name=f"{api}annotator", **quick)
     tab.select(
-        told(arrive), [*start, kept, remembered], [*everything, name],
+        told(arrive), [*start, kept, remembered], [*everything, on.name],
         api_name="review" if review else "annotate", **quick,
     )  # fmt: skip
     gr.on(
-        [begin.click, name.submit],
+        [on.begin.click, on.name.submit],
         told(open_next),
         [*start, kept],
         [*everything, remembered],
@@ -418,29 +357,29 @@ def desk(
     )
     # Not .input: Gradio's text fields send that for keys that type a character, not for deleting or pasting.
     gr.on(
-        [reasoning.change, answer.change], draft_of, [item, *fields, name], drawn, api_name=f"{api}check", **live
+        [on.reasoning.change, on.answer.change], draft_of, [on.item, *fields, on.name], drawn, api_name=f"{api}check", **live
     )
-    answer.change(
-        None, [answer, *corners], corners, js=_FOLLOW, api_name=f"{api}check_box", api_visibility="private"
+    on.answer.change(
+        None, [on.answer, *on.corners], on.corners, js=_FOLLOW, api_name=f"{api}check_box", api_visibility="private"
     )
-    for which, corner in enumerate(corners):
+    for which, corner in enumerate(on.corners):
         index = gr.State(which)
         corner.input(
             draft_corner,
-            [item, *fields, index, *corners],
-            [check, layers, answer],
+            [on.item, *fields, index, *on.corners],
+            [on.check, on.layers, on.answer],
             api_name=f"{api}check_corner_{which}",
             **live,
         )
-    orders.submit(
+    on.orders.submit(
         answered, [*start, *fields], everything, api_name=f"{api}order", trigger_mode="multiple", **quick
     )
     verbs = {"save": save_it, "accept": accept_it, "gold": gold_it, "reject": reject_it, "skip": skip_it}
     for verb, handler in verbs.items():
-        if verb in button:
+        if verb in on.button:
             wants = start if verb in ("reject", "skip") else [*start, *fields]
             # Gradio drops a press while it still clears the last one away, so page.js sees to it that there is one at a time.
-            button[verb].click(
+            on.button[verb].click(
                 decided(handler), wants, everything, api_name=f"{api}{verb}", trigger_mode="multiple", **quick
             )
 
@@ -493,10 +432,3 @@ def _nothing(waiting: int, review: bool) -> str:
     if review:
         return "Nothing waits for a review by you."
     return "Nothing waits. Flag an answer in the Compare tab, and it appears here."
-
-
-def _empty(sentence: str, review: bool, named: bool = False) -> str:
-    hint = "press Next caption to " + ("judge what others wrote." if review else "correct it.")
-    hint = hint if named else f"write your name and {hint}"
-    first = "Corrected captions wait here; " if review else "Flag an answer in the Compare tab; "
-    return f'<p class="notice info">{render.escape(sentence or first + hint)}</p>'
