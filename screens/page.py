@@ -34,6 +34,8 @@ from tinyrs.tiles import BadTiles
 log = logging.getLogger("tinyrs.app")
 
 FAILED = "Something went wrong on the server. It was logged; please try again."
+LOADING = 120.0
+"""Seconds for which a picture waits for the pair to be loaded before it is read ahead."""
 SENTENCES = (BadImage, BadQuestion, BadTiles, StoreError, UnknownModel, EngineFailure)
 """Errors whose text was written for the person; every other one is logged and shown as FAILED."""
 
@@ -61,6 +63,8 @@ class Page:
         self.offered = self._offered()
         self.pace = Pace()
         self._ahead: dict[str, tuple[tuple, threading.Event]] = {}
+        self._warmed = threading.Event()
+        self._warmed.set()  # nothing is being loaded
         self._running: dict[str, threading.Event] = {}
         self._salt = secrets.token_bytes(16)
 
@@ -82,6 +86,7 @@ class Page:
         """Load the pair and let each write one word, so that the first visitor does not wait for it."""
         from PIL import Image
 
+        self._warmed.clear()
         for name in self.pair:
             try:
                 engine = load_engine(self.resolve(name))
@@ -92,6 +97,7 @@ class Page:
             except Exception:
                 # The visitor is told when asking; here only the operator can do something about it.
                 log.exception("The model %s could not be loaded.", name)
+        self._warmed.set()
 
     def start(self, session: str) -> threading.Event:
         self._running[session] = cancelled = threading.Event()
@@ -121,6 +127,9 @@ class Page:
         self._ahead[session] = wish, (cancelled := threading.Event())
 
         def work() -> None:
+            self._warmed.wait(LOADING)
+            if cancelled.is_set():
+                return
             try:
                 picture = open_picture(path).image
                 engines = {side: self.open_engine(spec) for side, spec in specs.items()}

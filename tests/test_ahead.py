@@ -219,6 +219,20 @@ def test_the_pair_looks_at_a_chosen_picture_once_and_at_each_size(tmp_path):
     assert len(models["quick"].looked) == 2
 
 
+def test_a_picture_that_is_chosen_while_the_pair_is_loaded_is_read_after_that(tmp_path):
+    demo = page(models := engines())
+    demo.page._warmed.clear()
+    hands = Hands(demo)
+    hands.upload(picture_file(tmp_path))
+    see(hands)
+    first = demo.page._ahead["one"][1]
+    see(hands, "half")
+    assert first.is_set() and not models["quick"].looked
+    demo.page._warmed.set()
+    until(lambda: models["thinker"].looked)
+    assert [options.max_pixels is None for _, options in models["quick"].looked] == [False]
+
+
 class Slow(FakeEngine):
     """Looks until it is told not to."""
 

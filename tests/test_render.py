@@ -147,6 +147,7 @@ def test_costs_show_first_token_seconds_and_tokens():
     said = read(render.costs(Reply("x", 42, 0.256, 12.34))).text
     assert "0.26 s" in said and "12.3 s" in said and "42" in said
     assert "–" in read(render.costs(Reply(""))).text
+    assert "read before" not in said and "read before" in read(render.costs(Reply("x", kept=True))).text
 
 
 def test_boxes_are_drawn_in_per_cent_with_letter_dash_and_coordinates():

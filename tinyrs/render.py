@@ -301,12 +301,14 @@ def form_line(answer: Answer, *, stopped: bool = False) -> str:
 
 
 def costs(reply: Reply) -> str:
-    """Time to the first token, seconds and tokens of a reply, as a list of three."""
+    """Time to the first token, seconds and tokens of a reply, as a list of three; and whether its picture had been read before
+    the question came, which is not in these times."""
     first = "–" if reply.first_token is None else _seconds(reply.first_token)
+    picture = "<div><dt>Picture</dt><dd>read before</dd></div>" if reply.kept else ""
     return (
         f'<dl class="costs"><div><dt>First token</dt><dd>{first}</dd></div>'
         f"<div><dt>Total</dt><dd>{_seconds(reply.seconds)}</dd></div>"
-        f"<div><dt>Tokens</dt><dd>{int(reply.tokens)}</dd></div></dl>"
+        f"<div><dt>Tokens</dt><dd>{int(reply.tokens)}</dd></div>{picture}</dl>"
     )
 
 
