@@ -90,17 +90,13 @@ def test_what_is_trained_is_what_is_read_afterwards(tmp_path, monkeypatch):
     rows = [each for row in trainer.read()[::40] for each in trainer.rows_of(row)]
     model = trainer.train(rows)
     path = tmp_path / "sides.json"
-    trainer.write(model, path)
+    linear.keep(model, path)
     monkeypatch.setattr(sides, "WEIGHTS", path)
-    sides._weights.cache_clear()
-    try:
-        for row in rows:
-            for signs in row.signs.values():
-                assert weigh(signs) == pytest.approx(weigh(signs, (model["pieces"], model["unit"])))
-        found, of, alarms = (sum(each) for each in zip(*((found, of, alarm) for of, found, alarm in map(lambda row: trainer.judge(model, row), rows))))
-        assert found / of > 0.9 and alarms / len(rows) < 0.02, "it has learnt what it was shown"
-    finally:
-        sides._weights.cache_clear()
+    for row in rows:
+        for signs in row.signs.values():
+            assert weigh(signs) == pytest.approx(weigh(signs, (model["pieces"], model["unit"])))
+    found, of, alarms = (sum(each) for each in zip(*((found, of, alarm) for of, found, alarm in map(lambda row: trainer.judge(model, row), rows))))
+    assert found / of > 0.9 and alarms / len(rows) < 0.02, "it has learnt what it was shown"
 
 
 def test_a_box_teaches_that_the_other_sides_are_not_told():

@@ -10,15 +10,14 @@ among the others. The weights (alternatives.json) come from `python -m training.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from tinyrs import weighing
 from tinyrs.amounts import Count
 from tinyrs.offered import Offer
 from tinyrs.orders import OUTCOMES, Compared, Order
+from tinyrs.weighing import Weights, lead, load
 
 WEIGHTS = Path(__file__).with_name("alternatives.json")
 SURE = {"count": 1.7, "order": 1.5, "offer": 1.6}
@@ -27,22 +26,9 @@ RULE = {"count": 1.0, "order": 2.0}
 """What a rule's reading weighs beside the model's."""
 
 
-@lru_cache(maxsize=1)
-def _weights() -> tuple[dict[str, list[int]], float]:
-    stored = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return stored["pieces"], stored["unit"]
-
-
-def weigh(kind: str, signs: Collection[str], weights: tuple[dict, float] | None = None) -> float:
+def weigh(kind: str, signs: Collection[str], weights: Weights | None = None) -> float:
     """How much speaks for an outcome, in log odds, by (pieces, unit) other than the stored ones where given."""
-    table, unit = weights or _weights()
-    return unit * sum(table[key][0] for sign in signs if (key := f"{kind} {sign}") in table)
-
-
-def lead(weighed: Mapping[Hashable, float], good: Collection[Hashable]) -> float:
-    """By how much the likeliest of the other outcomes is ahead of the likeliest of `good`, in log odds."""
-    others = [value for outcome, value in weighed.items() if outcome not in good]
-    return max(others, default=-math.inf) - max(weighed[outcome] for outcome in good)
+    return weighing.weigh((f"{kind} {sign}" for sign in signs), weights or load(WEIGHTS))
 
 
 def count(question: str, steps: Sequence[str], answer: int) -> int | None:

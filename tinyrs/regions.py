@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tinyrs.sentences import WORD
+
 SIDES = {"x": ("left", "middle", "right"), "y": ("top", "middle", "bottom")}
 """The sides of a picture, by axis."""
 
-_WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _PLAIN = {
     "left": "left west western westerly westward westwards westernmost leftmost leftward leftwards leftside lefthand",
     "right": "right east eastern easterly eastward eastwards easternmost rightmost rightward rightwards rightside righthand",
@@ -56,7 +57,7 @@ class Mention:
 
 def words(sentence: str) -> list[str]:
     """The words, numbers and signs of a sentence, in small letters."""
-    return _WORD.findall(sentence.lower())
+    return WORD.findall(sentence.lower())
 
 
 def mentions(sentence: Sequence[str]) -> list[Mention]:

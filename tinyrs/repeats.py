@@ -8,15 +8,16 @@ Held against what was said before, a sentence shows how much of it is new, and w
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from tinyrs import weighing
 from tinyrs.numerals import NUMERALS
 from tinyrs.parse import sentences, split_steps
+from tinyrs.weighing import Weights, load
 
 WEIGHTS = Path(__file__).with_name("repeats.json")
 SURE = -0.8
@@ -132,17 +133,10 @@ class Before:
         return min(4, sum(frozenset(pair) in known for pair in zip(words, words[1:])))
 
 
-@lru_cache(maxsize=1)
-def _weights() -> tuple[dict[str, list[int]], float]:
-    stored = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return stored["pieces"], stored["unit"]
-
-
-def weigh(signs: Collection[str], weights: tuple[dict, float] | None = None) -> float:
+def weigh(signs: Collection[str], weights: Weights | None = None) -> float:
     """How likely a sentence with these signs says again what was said, in log odds, by (pieces, unit) other than the stored ones
     where given."""
-    table, unit = weights or _weights()
-    return unit * sum(table[sign][0] for sign in signs if sign in table) if signs else -100.0
+    return weighing.weigh(signs, weights or load(WEIGHTS)) if signs else -100.0
 
 
 def _in_other_words(steps: Sequence[str], question: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).with_name("sentences.json")
 _CLAUSES = re.compile(r"[,;:()]\s+| - | -- |\s?\u2014\s?")
-_WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
+WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _ENDINGS = ("ing", "ed", "es", "s", "ly")
 _QUOTES = frozenset("\"\u201c\u201d'\u2019\u2018`*")
 
@@ -30,7 +30,7 @@ def parts(sentence: str) -> list[str]:
 
 def pieces(sentence: str) -> set[str]:
     """The words of a sentence and its pairs of neighbours, without endings; every number is "#"."""
-    return chains([stem(word) for word in _WORD.findall(sentence.lower()) if word not in _QUOTES], 2)
+    return chains([stem(word) for word in WORD.findall(sentence.lower()) if word not in _QUOTES], 2)
 
 
 def chains(words: Sequence[str], longest: int) -> set[str]:

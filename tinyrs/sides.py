@@ -6,17 +6,17 @@ what a linear model weighs, by the words around it. Its weights (sides.json) com
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 
+from tinyrs import weighing
 from tinyrs.example import BOX_SCALE, Box
 from tinyrs.parse import sentences
 from tinyrs.places import head, head_of
 from tinyrs.regions import SIDES, Mention, mentions, words
 from tinyrs.sentences import stem
+from tinyrs.weighing import Weights, load
 
 WEIGHTS = Path(__file__).with_name("sides.json")
 NOTHING = "nothing"
@@ -79,16 +79,9 @@ def lies(box: Box, axis: str, side: str) -> bool:
     return high >= _MIDDLE[0] and low <= _MIDDLE[1]
 
 
-@lru_cache(maxsize=1)
-def _weights() -> tuple[dict[str, list[int]], float]:
-    stored = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    return stored["pieces"], stored["unit"]
-
-
-def weigh(signs: Collection[str], weights: tuple[dict, float] | None = None) -> float:
+def weigh(signs: Collection[str], weights: Weights | None = None) -> float:
     """How much speaks for an outcome, in log odds, by (pieces, unit) other than the stored ones where given."""
-    table, unit = weights or _weights()
-    return unit * sum(table[sign][0] for sign in signs if sign in table)
+    return weighing.weigh(signs, weights or load(WEIGHTS))
 
 
 class Telling:

@@ -124,11 +124,6 @@ def unseen(rows: Sequence[Row]) -> list[dict]:
     return told
 
 
-def write(model: dict, path: Path = WEIGHTS) -> None:
-    """The file that tinyrs.alternatives reads."""
-    linear.write(path, {"unit": model["unit"]}, model["pieces"])
-
-
 def show(found: list[dict]) -> None:
     """What was measured, for people."""
     table = [
@@ -147,7 +142,7 @@ def show(found: list[dict]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and write if asked to."""
-    return linear.command(arguments, "training.alternatives", __doc__, WEIGHTS, read, unseen, lambda rows, _: write(train(rows)), show)
+    return linear.command(arguments, "training.alternatives", __doc__, WEIGHTS, read, unseen, lambda rows, _: linear.keep(train(rows), WEIGHTS), show)
 
 
 if __name__ == "__main__":

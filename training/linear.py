@@ -83,6 +83,11 @@ def write(path: Path, head: dict, table: dict[str, list[int]]) -> None:
     path.write_text(json.dumps(head)[:-1] + ', "pieces": {\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
 
 
+def keep(model: dict, path: Path) -> None:
+    """Write a model of one output, {"unit", "pieces"}, as tinyrs.weighing reads it."""
+    write(path, {"unit": model["unit"]}, model["pieces"])
+
+
 def command(
     arguments: Sequence[str] | None, name: str, about: str, weights: Path, read: Callable, measure: Callable, keep: Callable, show: Callable
 ) -> int:

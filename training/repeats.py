@@ -100,11 +100,6 @@ def unseen(rows: Sequence[Row]) -> list[dict]:
     return told
 
 
-def write(model: dict, path: Path = WEIGHTS) -> None:
-    """The file that tinyrs.repeats reads."""
-    linear.write(path, {"unit": model["unit"]}, model["pieces"])
-
-
 def show(found: list[dict]) -> None:
     """What was measured, for people."""
     table = [
@@ -120,7 +115,7 @@ def _share(part: int, whole: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and write if asked to."""
-    return linear.command(arguments, "training.repeats", __doc__, WEIGHTS, read, unseen, lambda rows, _: write(train(rows)), show)
+    return linear.command(arguments, "training.repeats", __doc__, WEIGHTS, read, unseen, lambda rows, _: linear.keep(train(rows), WEIGHTS), show)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tinyrs.parse import split_steps
 from tinyrs.prompt import phrase_of
 from tinyrs.regions import SIDES
 from tinyrs.sides import NOTHING, SURE, WEIGHTS, Telling, lies
+from tinyrs.weighing import lead
 from training import linear, sentences
 from training.tables import grid, percent
 
@@ -86,8 +87,7 @@ def judge(model: dict, row: Row) -> tuple[int, int, bool]:
 
 
 def _doubted(weighed: dict[str, float], fits: set[str]) -> bool:
-    others = [value for side, value in weighed.items() if side not in fits]
-    return bool(others) and max(others) - max(weighed[side] for side in fits & weighed.keys()) > SURE
+    return lead(weighed, fits & weighed.keys()) > SURE
 
 
 def unseen(rows: Sequence[Row]) -> list[dict]:
@@ -101,11 +101,6 @@ def unseen(rows: Sequence[Row]) -> list[dict]:
             "alarms": sum(alarm for _, _, alarm in judged),
         })  # fmt: skip
     return told
-
-
-def write(model: dict, path: Path = WEIGHTS) -> None:
-    """The file that tinyrs.sides reads."""
-    linear.write(path, {"unit": model["unit"]}, model["pieces"])
 
 
 def show(found: list[dict]) -> None:
@@ -122,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def rows() -> list[Row]:
         return [each for row in read() for each in rows_of(row)]
 
-    return linear.command(arguments, "training.sides", __doc__, WEIGHTS, rows, unseen, lambda rows, _: write(train(rows)), show)
+    return linear.command(arguments, "training.sides", __doc__, WEIGHTS, rows, unseen, lambda rows, _: linear.keep(train(rows), WEIGHTS), show)
 
 
 if __name__ == "__main__":
