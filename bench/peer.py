@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from training.pocket import pictures
     from training.pocket.batches import SceneBatches
-    from training.pocket.teacher import Teacher, accuracy, stack, train_teacher
+    from training.pocket.teacher import SIDE, Teacher, accuracy, stack, train_teacher
 
     train, kept = ([each for each in side if each.label] for side in pictures.load(args.data))
     drawn = pictures.drawn(range(1500))  # as the build does
@@ -55,12 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return network(views).masked_fill(~aid, -torch.inf)
 
     truth = torch.tensor([names.index(each.label) for each in kept])
-    share = accuracy(among_aid, stack([each.pixels for each in kept]), truth, 112)
+    share = accuracy(among_aid, stack([each.pixels for each in kept]), truth, SIDE)
     low, high = wilson(round(share * len(kept)), len(kept))
     size = sum(each.numel() for each in network.parameters()) / 1e6
     print("| system | parameters, million | pixels | n | AID right, % | 95 % interval |")
     print("|---|---|---|---|---|---|")
-    print(f"| CNN | {size:.2f} | 112 x 112 | {len(kept)} | {100 * share:.1f} | {100 * low:.1f}-{100 * high:.1f} |")
+    print(f"| CNN | {size:.2f} | {SIDE} x {SIDE} | {len(kept)} | {100 * share:.1f} | {100 * low:.1f}-{100 * high:.1f} |")
     for name in SHIPPED:
         folder = Path(resolve(name).source)
         told = json.loads((folder / "tinyrs.json").read_text(encoding="utf-8"))

@@ -15,10 +15,11 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import (
 
 from tinyrs.example import Box
 from training.pocket.batches import ObjectBatches, SceneBatches, normalise, object_map
+from training.pocket.detector import Detector
 from training.pocket.eyes import (
     Eyes,
+    finding_loss,
     look_around,
-    object_loss,
     patches,
     pictures_of_one_size,
     scene_loss,
@@ -75,18 +76,18 @@ def test_the_tower_starts_by_looking_at_its_eight_neighbours():
     assert weights.amax((1, 2)).min() > 0.5
 
 
-def test_an_object_map_says_where_the_sides_of_the_box_are():
+def test_an_object_map_says_where_the_box_is():
     box = Box(130, 260, 380, 490, "ship")
-    classes, distances, there = object_map([box], 8)
+    classes, placed, there = object_map([box], 8)
     cells = np.flatnonzero(there)
-    assert set(np.flatnonzero(classes.sum(1))) == set(cells)
+    assert len(cells) > 1 and set(np.flatnonzero(classes.sum(1))) == set(cells)
     for cell in cells:
         row, column = divmod(cell, 8)
-        x, y = (column + 0.5) * 125, (row + 0.5) * 125
-        left, top, right, bottom = np.exp(distances[cell]) * 125
+        dx, dy, width, height = placed[cell]
+        x, y, width, height = column + 0.5 + dx, row + 0.5 + dy, np.exp(width), np.exp(height)
         assert classes[cell].argmax() == OBJECTS.index("ship")
-        if left > 10 and top > 10 and right > 10 and bottom > 10:
-            assert np.allclose([x - left, y - top, x + right, y + bottom], [130, 260, 380, 490], atol=0.1)
+        corners = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2]) * 125
+        assert np.allclose(corners, [130, 260, 380, 490], atol=0.1)
 
 
 def test_a_small_object_keeps_its_cell_in_front_of_a_large_one():
@@ -107,14 +108,15 @@ def test_a_few_steps_lower_every_loss(tower):
     known = Known(white, "test", boxes=(Box.from_pixels(30, 20, 90, 60, 112, 112, "ship"),), complete=True)
     objects = ObjectBatches([known])
     teacher = Teacher(2, width=4).eval()
-    eyes = Eyes(tower, 2, teacher)
+    detector = Detector(width=2).eval()
+    eyes = Eyes(tower, 2, teacher, detector)
     optimiser = torch.optim.AdamW(eyes.parameters(), lr=2e-3)
     first, last = {}, {}
     with pictures_of_one_size():
         for _ in range(12):
             for name, measure in (
                 ("scenes", lambda: scene_loss(eyes, teacher, *scenes.draw(16, 56))),
-                ("objects", lambda: object_loss(eyes, *objects.draw(4, 112))),
+                ("objects", lambda: finding_loss(eyes, detector, *objects.draw(4, 112))),
             ):
                 optimiser.zero_grad()
                 loss = measure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tinyrs.parse import parse
 from tinyrs.prompt import guess_task, target
 from tinyrs.strictjson import BadData
 from training.pocket import questions
-from training.pocket.pictures import Known
+from training.pocket.pictures import Known, Mixed
 from training.pocket.questions import MAKERS
 from training.pocket.rows import VariedRows
 
@@ -153,8 +154,52 @@ def test_a_comparison_is_reasoned_from_counts_only_where_they_lead_to_the_answer
     )
     known = Known(np.zeros((64, 64, 3), np.uint8), "test", questions=asked)
     found = [questions.published(known, np.random.default_rng(seed)) for seed in range(30)]
-    reasonings = {row.reasoning for row in found if row.question.text == text}
+    reasonings = {row.reasoning for row in found if (row.question.text, row.answer) == (text, answer)}
     assert ("I count 9 roads and 4 forests." in reasonings) == counted
+
+
+COUNTED = {"roads": 9, "small water areas": 0, "buildings next to a  road": 4, "forests": 4}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_asked_from_counts_is_true_of_them(seed):
+    rng = np.random.default_rng(seed)
+    text, answer = questions.derived(COUNTED, "presence", rng)
+    ones = {"road": 9, "small water area": 0, "building next to a  road": 4, "forest": 4}
+    (thing,) = (one for one in ones if re.fullmatch(rf"Is (there )?a {one}( present)?( in the image)?\?", text))
+    assert answer == ("yes" if ones[thing] else "no")
+
+    text, answer = questions.derived(COUNTED, "comp", rng)
+    found = questions._COMPARED.search(text)
+    left, right = (COUNTED[each] for each in found.groups()[1:3] if each) if found[1] else (
+        COUNTED[found[4]], COUNTED[found[5]]
+    )
+    assert answer == ("yes" if {"more": left > right, "less": left < right, None: left == right}[found[1]] else "no")
+
+
+def test_counts_alone_make_no_other_kind_and_one_count_makes_nothing():
+    rng = np.random.default_rng(0)
+    assert questions.derived(COUNTED, "count", rng) is None and questions.derived(COUNTED, "area", rng) is None
+    assert questions.derived({"roads": 3}, "comp", rng) is None
+
+
+def test_both_corners_are_told_in_the_order_of_the_box():
+    for row in rows("locate"):
+        told = [int(number) for number in re.findall(r"\d+", row.reasoning)[-4:]]
+        assert [tuple(told)] == [tuple(box.corners()) for box in parse(row.answer).boxes]
+
+
+def test_made_pictures_are_shown_less_often_than_real_ones_however_many_there_are():
+    def known(source: str) -> Known:
+        return Known(np.zeros((4, 4, 3), np.uint8), source)
+
+    rng = np.random.default_rng(0)
+    mixed = Mixed([known("nwpu_vhr10"), *[known("pasted")] * 50, *[known("drawn")] * 50])
+    shown = Counter(mixed.draw(rng).source for _ in range(2000))
+    assert 0.55 < shown["nwpu_vhr10"] / 2000 < 0.65 and shown["pasted"] > 1.5 * shown["drawn"]
+    mostly = Mixed([*[known("aid")] * 90, *[known("drawn")] * 10])
+    assert Counter(mostly.draw(rng).source for _ in range(500))["aid"] > 425
+    assert not Mixed([]) and Mixed([known("drawn")]).draw(rng).source == "drawn"
 
 
 def test_who_is_asked_for_the_leftmost_one_names_it_first():

@@ -39,11 +39,17 @@ class Collator:
     Prompt and completion are tokenized apart, as they are when the model is asked. The template's newline
     after the end-of-turn token is cut off: no model is ever asked to write it (the released code even trained
     on two).
+
+    A row may ask more about its picture in `others`, each with a prompt that is the same up to the picture and a
+    completion. They stand behind one another, so that the picture is read once, and each is asked as if it were alone:
+    at the place where the first question stands (`position_ids`), and blind to the other questions (`segments`, which
+    `apart` turns into a mask).
     """
 
     def __init__(self, processor):
         self.processor = processor
         self.end = processor.tokenizer.eos_token
+        self.after_picture = processor.image_token + "<|vision_end|>"
 
     def text(self, row: dict) -> tuple[str, str]:
         """Prompt and completion of a row as the model sees them, one picture placeholder for its picture."""
@@ -67,24 +73,86 @@ class Collator:
             add_special_tokens=False,
             return_tensors="pt",
         )
-        answers = [answer for _, answer in texts]
-        told = self.processor.tokenizer(answers, add_special_tokens=False)["input_ids"]
         masks = asked["attention_mask"].bool()
-        prompts = [ids[mask] for ids, mask in zip(asked["input_ids"], masks, strict=True)]
-        length = max(len(prompt) + len(answer) for prompt, answer in zip(prompts, told, strict=True))
+        prompts = [ids[mask].tolist() for ids, mask in zip(asked["input_ids"], masks, strict=True)]
+        # Of each row, its (prompt, answer) in tokens: the first with the picture, the others without it.
+        parts = [
+            [(ids, self._tokens(answer)), *self._others(row, prompt)]
+            for row, ids, (prompt, answer) in zip(rows, prompts, texts, strict=True)
+        ]
+        length = max(sum(len(ids) + len(answer) for ids, answer in each) for each in parts)
         shape = (len(rows), length)
         input_ids = torch.full(shape, self.processor.tokenizer.pad_token_id)
-        attention_mask, labels = torch.zeros(shape, dtype=torch.long), torch.full(shape, -100)
-        for i, (prompt, answer) in enumerate(zip(prompts, told, strict=True)):
-            start, end = len(prompt), len(prompt) + len(answer)
-            answer = torch.tensor(answer)
-            input_ids[i, :start], input_ids[i, start:end], labels[i, start:end] = prompt, answer, answer
-            attention_mask[i, :end] = 1
-        text = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
-        batch = {**asked, **text}
+        labels, segments = torch.full(shape, -100), torch.full(shape, -1)
+        for i, each in enumerate(parts):
+            at = 0
+            for number, (ids, answer) in enumerate(each, 1):
+                start, end = at + len(ids), at + len(ids) + len(answer)
+                input_ids[i, at:end] = torch.tensor([*ids, *answer])
+                labels[i, start:end] = torch.tensor(answer)
+                segments[i, at:end] = number
+                at = end
+        attention_mask = (segments >= 0).long()
+        batch = {**asked, "input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
         if "mm_token_type_ids" in asked:
             batch["mm_token_type_ids"] = (input_ids == self.processor.image_token_id).long()
+        if any(len(each) > 1 for each in parts):
+            batch |= self._side_by_side(input_ids, segments, asked["image_grid_thw"])
         return batch
+
+    def _tokens(self, text: str) -> list[int]:
+        return self.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def _others(self, row: dict, prompt: str) -> list[tuple[list[int], list[int]]]:
+        shared = prompt[: prompt.index(self.after_picture) + len(self.after_picture)]
+        found = []
+        for other in row.get("others", ()):
+            asked, answer = self.text(other)
+            if not asked.startswith(shared):
+                raise BadRecipe("Questions about one picture must begin with the same words and that picture.")
+            found.append((self._tokens(asked[len(shared) :]), self._tokens(answer)))
+        return found
+
+    def _side_by_side(self, input_ids, segments, grids) -> dict:
+        """`segments`, 0 for what all questions of a row share, and `position_ids` (3, rows, tokens): those of Qwen2-VL
+        for the first question, and the same again for each other one."""
+        import torch
+
+        merge = self.processor.image_processor.merge_size
+        positions = torch.zeros(3, *input_ids.shape, dtype=torch.long)
+        for i, (_, height, width) in enumerate(grids.tolist()):
+            rows, columns = height // merge, width // merge
+            first = int((input_ids[i] == self.processor.image_token_id).nonzero()[0])
+            behind = first + rows * columns
+            positions[:, i, :first] = torch.arange(first)
+            grid = torch.arange(rows * columns)
+            positions[:, i, first:behind] = first + torch.stack(
+                [torch.zeros_like(grid), grid // columns, grid % columns]
+            )
+            segments[i, : behind + 1] = 0  # with the token that ends a picture
+            positions[:, i, behind] = first + max(rows, columns)
+            for number in range(1, int(segments[i].max()) + 1):
+                own = (segments[i] == number).nonzero().flatten()
+                positions[:, i, own] = first + max(rows, columns) + 1 + torch.arange(len(own))
+        return {"segments": segments, "position_ids": positions}
+
+
+def apart(module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """A hook before the language model: a token sees what its own question shares with the others, and its own question.
+
+    `segments` (rows, tokens) numbers the questions of a row; 0 is shared, -1 is padding.
+    """
+    import torch
+
+    segments = kwargs.pop("segments", None)
+    if segments is not None:
+        dtype = kwargs["inputs_embeds"].dtype
+        before = torch.ones(segments.shape[1], segments.shape[1], device=segments.device).tril().bool()
+        here, there = segments[:, :, None], segments[:, None, :]
+        seen = before & ((there == 0) | (there == here))
+        blind = torch.where(seen, 0.0, torch.finfo(dtype).min).to(dtype)
+        kwargs["attention_mask"] = blind[:, None]
+    return args, kwargs
 
 
 # ---- training
@@ -110,6 +178,7 @@ def run(
     # TRL's own max_length cuts answers off at 1024 tokens.
     settings = {"max_length": None, "completion_only_loss": True}
     start = begin(SFTConfig, recipe, rows, model, output, **settings)
+    start.network.model.language_model.register_forward_pre_hook(apart, with_kwargs=True)
     trainer = Trainer(recipe, start, rows, data_collator=Collator(start.processor))
     return train(trainer, start, rows, quiet)
 

@@ -46,6 +46,10 @@ MIXTURES = {
 """Shares of the questions of each stage (makers of training.pocket.questions)."""
 
 
+TOGETHER = 4
+"""Questions about one view of a picture in a row of the stages P, S and C."""
+
+
 CARD = """---
 library_name: transformers
 pipeline_tag: image-text-to-text
@@ -86,7 +90,7 @@ class Build:
 
         self.train, self.kept = pictures.load(self.args.data)
         self.train += pictures.drawn(range(self.args.drawn))
-        self.pasted = pasted(self.train, self.args.pasted, self.args.seed)
+        self.train += pasted(self.train, self.args.pasted, self.args.seed)
         self.kept += pictures.drawn(range(10**6, 10**6 + max(20, self.args.drawn // 20)))
         say(f"pictures: {len(self.train):,} to learn from, {len(self.kept):,} kept out")
 
@@ -109,7 +113,7 @@ class Build:
         from safetensors.torch import load_file, save_file
 
         from training.pocket.batches import SceneBatches
-        from training.pocket.teacher import Teacher, accuracy, train_teacher
+        from training.pocket.teacher import SIDE, Teacher, accuracy, train_teacher
 
         path = self.work / "teacher.safetensors"
         train, kept = self.scenes(self.train), self.scenes(self.kept)
@@ -122,8 +126,35 @@ class Build:
                 SceneBatches(*train, seed=self.args.seed), self.args.teacher_minutes, say=say
             )
             save_file({name: value.contiguous() for name, value in teacher.state_dict().items()}, path)
-        say(f"teacher: {accuracy(teacher, *kept[:2], 112):.3f} of {len(kept[0])} kept-out scenes right")
+        say(f"teacher: {accuracy(teacher, *kept[:2], SIDE):.3f} of {len(kept[0])} kept-out scenes right")
         return teacher
+
+    def detector(self):
+        """The convolutional finder of objects."""
+        from safetensors.torch import load_file, save_file
+
+        from training.pocket.batches import ObjectBatches
+        from training.pocket.detector import Detector, train_detector
+
+        path = self.work / "detector.safetensors"
+        if path.exists():
+            detector = Detector()
+            detector.load_state_dict(load_file(path))
+            detector.eval()
+        else:
+            objects = ObjectBatches(self.train, self.args.seed)
+            detector = train_detector(objects, self.args.detector_minutes, say=say)
+            save_file({name: value.contiguous() for name, value in detector.state_dict().items()}, path)
+        say(f"detector: {self.spotted(detector)}")
+        return detector
+
+    def spotted(self, reader) -> dict[str, float]:
+        """What `reader` finds of the objects in kept-out pictures, real ones where there are any."""
+        from training.pocket.detector import spotted
+        from training.pocket.model import MAX_PIXELS
+
+        known = [each for each in self.kept if each.complete]
+        return spotted(reader, [each for each in known if each.source != "drawn"] or known, MAX_PIXELS)
 
     def start(self) -> Path:
         """An untrained checkpoint with a tokenizer made for what it will read and write."""
@@ -142,7 +173,7 @@ class Build:
         """The start with a tower that sees."""
         from training.checkpoint import open_network
         from training.pocket.batches import ObjectBatches, SceneBatches
-        from training.pocket.eyes import look_around, pictures_of_one_size, train_eyes
+        from training.pocket.eyes import look_around, train_eyes
         from training.pocket.teacher import accuracy
 
         folder = self.work / "0_eyes"
@@ -154,16 +185,21 @@ class Build:
         look_around(model.model.visual, self.args.seed)
         train, kept = self.scenes(self.train), self.scenes(self.kept)
         objects = ObjectBatches(self.train, self.args.seed)
-        trained = train_eyes(
+
+        def after(eyes) -> None:
+            right = accuracy(eyes, *kept[:2], 140)
+            say(f"eyes: {right:.3f} of {len(kept[0])} kept-out scenes, objects {self.spotted(eyes.find)}")
+
+        train_eyes(
             model.model.visual,
             SceneBatches(*train, seed=self.args.seed),
             objects,
             self.args.eyes_minutes,
             teacher,
+            self.detector(),
             say=say,
+            after=after,
         )
-        with pictures_of_one_size():
-            say(f"eyes: {accuracy(trained, *kept[:2], 140):.3f} of {len(kept[0])} kept-out scenes right")
         save_like(model, start, folder)
         return folder
 
@@ -178,7 +214,7 @@ class Build:
         if (folder / "tinyrs.json").exists():
             return folder
         model, processor = open_network(eyes), load_processor(eyes)
-        processor.image_processor.size = {"shortest_edge": 112 * 112, "longest_edge": 224 * 224}
+        processor.image_processor.size = {"shortest_edge": 112 * 112, "longest_edge": 280 * 280}
         rows = VariedRows(
             self.train, MIXTURES["0_place"], 16 * self.args.place_steps, False, self.args.seed + 7
         )
@@ -195,7 +231,9 @@ class Build:
         if (folder / "tinyrs.json").exists():
             return folder
         settings = recipe.load(ROOT / "training" / "recipes" / f"pocket_{name}.yaml", seed=self.args.seed)
-        rows = VariedRows(self.train, MIXTURES[name], count, settings.thinking, self.args.seed)
+        rows = VariedRows(
+            self.train, MIXTURES[name], count, settings.thinking, self.args.seed, together=TOGETHER
+        )
         say(f"{name}: {count:,} rows, of 300: {dict(rows.counts())}")
         return sft.run(settings, rows, model=base, output=folder)
 
@@ -209,7 +247,7 @@ class Build:
             return folder
         settings = recipe.load(ROOT / "training" / "recipes" / "pocket_4_grpo.yaml", seed=self.args.seed)
         rows = Pool(
-            [*self.train, *self.pasted], MIXTURES["4_grpo"], self.args.reward_rows,
+            self.train, MIXTURES["4_grpo"], self.args.reward_rows,
             thinking=True, seed=self.args.seed + 13, asked=True,
         )  # fmt: skip
         return grpo.run(settings, rows, model=base, output=folder)
@@ -277,13 +315,16 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--drawn", type=int, default=1500, help="drawn pictures to learn from")
     made.add_argument(
-        "--teacher_minutes", type=float, default=11, help="minutes for the convolutional teacher"
+        "--teacher_minutes", type=float, default=25, help="minutes for the convolutional teacher"
     )
-    made.add_argument("--eyes_minutes", type=float, default=42, help="minutes for the vision tower")
+    made.add_argument(
+        "--detector_minutes", type=float, default=24, help="minutes for the convolutional finder of objects"
+    )
+    made.add_argument("--eyes_minutes", type=float, default=45, help="minutes for the vision tower")
     made.add_argument("--place_steps", type=int, default=1500, help="steps that teach where things are")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
     made.add_argument("--sft_rows", type=int, default=48_000, help="rows of stage S")
-    made.add_argument("--pasted", type=int, default=900, help="pictures with pasted objects that stage R asks about, too")
+    made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")
     made.add_argument("--cot_rows", type=int, default=16_000, help="rows of stage C")
     made.add_argument(
         "--reward_rows", type=int, default=0, help="prompts of stage R; it made this pair's answers worse (dev/LOG.md)"

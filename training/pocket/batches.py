@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from tinyrs.example import BOX_SCALE, Box
 from training.pocket import vary
-from training.pocket.pictures import OBJECTS, REAL, Known
+from training.pocket.pictures import OBJECTS, Known, Mixed
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
@@ -58,13 +58,13 @@ class ObjectBatches:
     """Endless batches of (normalised pictures, object maps) from pictures of which every object is known.
 
     An object map has one cell for each visual token, with a row of len(OBJECTS) class targets and, where an
-    object lies, the distances from the cell's middle to the sides of its box (left, top, right, bottom), in
-    cells, as logarithms.
+    object lies, its box: how far its middle is right of and below the cell's, and the logarithms of its width and
+    height, all in cells. (Distances to the sides could not tell of a box that lies beside the cell's middle, as
+    those of most small objects do.)
     """
 
     def __init__(self, known: Sequence[Known], seed: int = 0):
-        self.known = [each for each in known if each.complete]
-        self.real = [each for each in self.known if each.source != "drawn"]
+        self.known = Mixed(each for each in known if each.complete)
         self.random = np.random.default_rng(seed)
 
     def view(self, each: Known, side: int):
@@ -72,7 +72,7 @@ class ObjectBatches:
         rng = self.random
         height, width = each.pixels.shape[:2]
         if rng.random() < 0.7:
-            share = rng.uniform(0.3, 1)
+            share = 1 - 0.65 * rng.random() ** 1.5  # mostly at the size that the app shows, some from near
             w, h = (
                 share * min(width, height) / width * BOX_SCALE,
                 share * min(width, height) / height * BOX_SCALE,
@@ -91,18 +91,17 @@ class ObjectBatches:
         return vary.light(vary.resize(np.ascontiguousarray(pixels), side, side), rng), boxes
 
     def draw(self, count: int, side: int):
-        """(pictures, classes (count, cells, len(OBJECTS)), distances (count, cells, 4), there (count, cells))."""
-        pictures, classes, distances, there = [], [], [], []
+        """(pictures, classes (count, cells, len(OBJECTS)), boxes (count, cells, 4), there (count, cells))."""
+        pictures, classes, placed, there = [], [], [], []
         for _ in range(count):
-            known = self.real if self.real and self.random.random() < REAL else self.known
-            pixels, boxes = self.view(known[self.random.integers(len(known))], side)
+            pixels, boxes = self.view(self.known.draw(self.random), side)
             pictures.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
-            for into, made in zip((classes, distances, there), object_map(boxes, side // TOKEN)):
+            for into, made in zip((classes, placed, there), object_map(boxes, side // TOKEN), strict=True):
                 into.append(torch.from_numpy(made))
         return (
             normalise(torch.stack(pictures).float()),
             torch.stack(classes),
-            torch.stack(distances),
+            torch.stack(placed),
             torch.stack(there),
         )
 
@@ -128,12 +127,17 @@ def object_map(boxes: Sequence[Box], cells: int) -> tuple[np.ndarray, np.ndarray
     """The object map of `boxes` on a grid of `cells` x `cells` (see ObjectBatches), flattened row by row."""
     unit = BOX_SCALE / cells
     classes = np.zeros((cells * cells, len(OBJECTS)), np.float32)
-    distances = np.zeros((cells * cells, 4), np.float32)
+    placed = np.zeros((cells * cells, 4), np.float32)
     there = np.zeros(cells * cells, bool)
     for cell, box in cells_of(boxes, cells, cells).items():
-        y, x = (np.array(divmod(cell, cells)) + 0.5) * unit
-        sides = np.array([x - box.x1, y - box.y1, box.x2 - x, box.y2 - y]) / unit
+        y, x = np.array(divmod(cell, cells)) + 0.5
+        width, height = (max(0.3, side / unit) for side in (box.x2 - box.x1, box.y2 - box.y1))
         classes[cell, OBJECTS.index(box.label)] = 1
-        distances[cell] = np.log(np.maximum(sides, 0.05))
+        placed[cell] = (
+            (box.x1 + box.x2) / 2 / unit - x,
+            (box.y1 + box.y2) / 2 / unit - y,
+            math.log(width),
+            math.log(height),
+        )
         there[cell] = True
-    return classes, distances, there
+    return classes, placed, there

@@ -5,8 +5,8 @@ language loss alone teaches it almost nothing in the hours that two cores have (
 learns three things at once, and the model cards say so:
 
 - scene labels, from the mean of its visual tokens,
-- the feature maps of a small convolutional teacher, token by token,
-- object maps: which class of object lies on a token, and how far away the sides of its box are.
+- object maps: which class of object lies on a token, and where its box is,
+- the feature maps of two small convolutional teachers, one of scenes and one of objects, token by token.
 
 Only the tower is kept. The heads that read it here are thrown away.
 """
@@ -17,12 +17,14 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from training.pocket.batches import TOKEN, ObjectBatches, SceneBatches
+from training.pocket.detector import Detector, object_loss
 from training.pocket.pictures import OBJECTS
 from training.pocket.teacher import Teacher
 
@@ -55,17 +57,22 @@ def _attend_in_batches(self, hidden_states, cu_seqlens, position_embeddings=None
     return self.proj((weights @ value).transpose(1, 2).reshape(total, -1))
 
 
+def _embed_by_product(self, patches: torch.Tensor) -> torch.Tensor:
+    """Qwen2-VL's patch embedding, a convolution whose kernel is the patch, as the product that it is."""
+    return F.linear(patches.to(self.proj.weight.dtype), self.proj.weight.flatten(1), self.proj.bias)
+
+
 @contextlib.contextmanager
 def pictures_of_one_size() -> Iterator[None]:
     """While open, every Qwen2-VL tower expects batches of pictures of one size, and is faster for it."""
-    from transformers.models.qwen2_vl.modeling_qwen2_vl import VisionAttention
+    from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed, VisionAttention
 
-    original = VisionAttention.forward
-    VisionAttention.forward = _attend_in_batches
+    originals = VisionAttention.forward, PatchEmbed.forward
+    VisionAttention.forward, PatchEmbed.forward = _attend_in_batches, _embed_by_product
     try:
         yield
     finally:
-        VisionAttention.forward = original
+        VisionAttention.forward, PatchEmbed.forward = originals
 
 
 def look_around(tower, seed: int = 0) -> None:
@@ -102,7 +109,7 @@ def look_around(tower, seed: int = 0) -> None:
 class Eyes(nn.Module):
     """The tower and the heads that teach it."""
 
-    def __init__(self, tower, classes: int, teacher: Teacher | None):
+    def __init__(self, tower, classes: int, teacher: Teacher | None = None, detector: Detector | None = None):
         super().__init__()
         self.tower = tower
         width = tower.config.hidden_size
@@ -110,6 +117,7 @@ class Eyes(nn.Module):
         self.object = nn.Linear(width, len(OBJECTS) + 4)
         nn.init.constant_(self.object.bias[: len(OBJECTS)], -4.0)
         self.imitate = nn.Linear(width, teacher.channels) if teacher else None
+        self.follow = nn.Linear(width, detector.channels) if detector else None
 
     def tokens(self, pictures: torch.Tensor) -> torch.Tensor:
         """The visual tokens of `pictures`, see `tokens_of`."""
@@ -117,6 +125,10 @@ class Eyes(nn.Module):
 
     def forward(self, pictures):
         return self.scene(self.tokens(pictures).mean(1))
+
+    def find(self, pictures):
+        """What is read of every cell, as training.pocket.detector.Detector reads it."""
+        return self.object(self.tokens(pictures))
 
 
 def tokens_of(tower, pictures: torch.Tensor) -> torch.Tensor:
@@ -151,18 +163,15 @@ def scene_loss(eyes: Eyes, teacher: Teacher | None, pictures, labels) -> torch.T
     return 0.5 * loss + soft + 2 * (1 - alike)
 
 
-def object_loss(eyes: Eyes, pictures, classes, distances, there) -> torch.Tensor:
-    """Focal loss (Lin et al. 2017) on the classes, smooth L1 on the logarithms of the distances."""
-    read = eyes.object(eyes.tokens(pictures))
-    logits, sides = read[..., : len(OBJECTS)], read[..., len(OBJECTS) :]
-    plain = F.binary_cross_entropy_with_logits(logits, classes, reduction="none")
-    sure = torch.exp(-plain)
-    focal = (plain * (1 - sure) ** 2 * torch.where(classes > 0, 0.75, 0.25)).sum()
-    found = there.sum().clamp(min=1)
-    return (
-        focal * 4 / found
-        + F.smooth_l1_loss(sides[there], distances[there], beta=0.2, reduction="sum") / found
-    )
+def finding_loss(eyes: Eyes, detector: Detector | None, pictures, *wanted) -> torch.Tensor:
+    """Object maps, and, with a detector, its features cell by cell."""
+    tokens = eyes.tokens(pictures)
+    loss = object_loss(eyes.object(tokens), *wanted)
+    if detector is None:
+        return loss
+    with torch.no_grad():
+        features = detector.features(pictures).float()
+    return loss + 4 * (1 - F.cosine_similarity(eyes.follow(tokens), features, dim=-1).mean())
 
 
 def train_eyes(
@@ -171,33 +180,41 @@ def train_eyes(
     objects: ObjectBatches,
     minutes: float,
     teacher: Teacher | None = None,
+    detector: Detector | None = None,
     peak: float = 1.2e-3,
     say: Callable[[str], None] = print,
     after: Callable[[Eyes], None] | None = None,
 ) -> Eyes:
-    """Train `tower` in place for `minutes`; every third step looks for objects, the others at scenes.
+    """Train `tower` in place for `minutes`; every other step looks for objects, the others at scenes.
 
-    The first two thirds of the time look at small pictures (112 pixels), the rest at the sizes of the app.
+    The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at the sizes of the app.
+    `after` is called with the eyes every five minutes and at the end.
     """
-    eyes = Eyes(tower, len(scenes.classes), teacher)
+    eyes = Eyes(tower, len(scenes.classes), teacher, detector)
     flat = [p for p in eyes.parameters() if p.ndim < 2]
     deep = [p for p in eyes.parameters() if p.ndim >= 2]
     optimiser = torch.optim.AdamW(
         [{"params": deep, "weight_decay": 0.05}, {"params": flat, "weight_decay": 0.0}], betas=(0.9, 0.98)
     )
+    kinds = ["scenes", "objects"] if objects.known else ["scenes"]
+
+    def draw(step: int, near: bool):
+        if kinds[step % len(kinds)] == "objects":
+            return objects.draw(*((16, 280) if near else (20, 224)))
+        return scenes.draw(64, 140 if near else 112)
+
     started, step, seen, told = time.monotonic(), 0, 0, 0.0
     running: dict[str, float] = {}
-    with pictures_of_one_size():
+    with pictures_of_one_size(), ThreadPoolExecutor(1) as aside:
+        coming = aside.submit(draw, 0, False)
         while (share := (time.monotonic() - started) / 60 / minutes) < 1:
             for group in optimiser.param_groups:
                 group["lr"] = peak * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * share)) + 0.01)
-            if step % 3 == 2 and objects.known:
-                kind, loss = "objects", object_loss(eyes, *objects.draw(20, 224))
-                seen += 20
-            else:
-                pictures, labels = scenes.draw(64, 112 if share < 0.67 else 140)
-                kind, loss = "scenes", scene_loss(eyes, teacher, pictures, labels)
-                seen += 64
+            batch, coming = coming.result(), aside.submit(draw, step + 1, share > 0.6)
+            kind = kinds[step % len(kinds)]
+            measure, guide = (finding_loss, detector) if kind == "objects" else (scene_loss, teacher)
+            loss = measure(eyes, guide, *batch)
+            seen += len(batch[0])
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(eyes.parameters(), 1.0)
@@ -208,7 +225,7 @@ def train_eyes(
                 told = share * minutes
                 losses = ", ".join(f"{name} {value:.3f}" for name, value in running.items())
                 say(f"eyes: {share:4.0%}, {step} steps, {seen:,} views, {losses}")
-                if after:
+                if after and round(told) % 5 == 0:
                     eyes.eval()
                     after(eyes)
                     eyes.train()

@@ -1,7 +1,8 @@
-"""Objects cut out of pictures whose boxes are known and pasted onto scenes that hold none: more places, more company.
+"""Objects cut out of pictures whose boxes are known and pasted onto others: more places, more company.
 
-NWPU VHR-10 has 585 pictures to learn from, and in each of them the same objects lie in the same places. A pasted picture
-takes its ground from a scene class of AID that shows none of the objects, so that still every object of it is known.
+NWPU VHR-10 has 410 pictures to learn from, and in each of them the same objects lie in the same places. A pasted picture
+takes its ground from a scene class of AID that shows none of the objects, or from a picture of which every object is
+known, so that still every object of it is known (Ghiasi et al. 2021, "Simple Copy-Paste").
 """
 
 from __future__ import annotations
@@ -39,13 +40,18 @@ def cut_outs(known: Sequence[Known], least: int = 14) -> list[tuple[np.ndarray, 
 def pasted(known: Sequence[Known], count: int, seed: int = 0) -> list[Known]:
     """`count` pictures with one to eight objects of `known` each, on its scenes of GROUNDS; [] where it has none of either."""
     real = [each for each in known if each.source != "drawn"]
-    grounds = [each for each in real if each.label in GROUNDS]
+    bare = [each for each in real if each.label in GROUNDS]
+    full = [each for each in real if each.complete and each.boxes]
     objects: dict[str, list[np.ndarray]] = {}
     for pixels, name in cut_outs([each for each in real if each.boxes]):
         objects.setdefault(name, []).append(pixels)
+    grounds = [each for each in (bare, full) if each]
     if not grounds or not objects:
         return []
-    return [_paste(grounds, objects, np.random.default_rng([seed, index])) for index in range(count)]
+    return [
+        _paste(grounds[index % len(grounds)], objects, np.random.default_rng([seed, index]))
+        for index in range(count)
+    ]
 
 
 def _paste(grounds: Sequence[Known], objects: dict[str, list[np.ndarray]], rng: np.random.Generator) -> Known:
@@ -54,7 +60,7 @@ def _paste(grounds: Sequence[Known], objects: dict[str, list[np.ndarray]], rng: 
     names = sorted(objects)
     # Mostly of one kind, so that there is a leftmost and a largest one.
     kinds = rng.permutation(names)[: int(rng.integers(1, 4))]
-    boxes: list[Box] = []
+    boxes: list[Box] = list(ground.boxes)
     for _ in range(int(rng.integers(1, 9))):
         name = str(kinds[int(rng.integers(len(kinds)))])
         piece = objects[name][int(rng.integers(len(objects[name])))]
@@ -85,7 +91,7 @@ def _put(
     )
     spot = canvas[y : y + h, x : x + w].astype(np.float32)
     weight = np.minimum(_ramp(h)[:, None], _ramp(w)[None, :])[..., None]
-    rim = weight[..., 0] < 0.5
+    rim = weight[..., 0] < max(0.5, weight.min() + 1e-3)  # a small piece has only its outermost pixels there
     piece = piece + 0.6 * (spot[rim].mean(0) - piece[rim].mean(0))  # the light of the ground
     canvas[y : y + h, x : x + w] = np.clip(weight * piece + (1 - weight) * spot, 0, 255).astype(np.uint8)
     edge = MARGIN / (1 + 2 * MARGIN)

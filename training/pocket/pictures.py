@@ -23,8 +23,10 @@ from tinyrs.example import Box, Task
 LARGEST_SIDE = 640
 """Pictures are held at most this wide or high, pixels: above what the pocket's pixel budget lets it see."""
 
-REAL = 0.75
-"""At least this share of what is shown is real pictures, where there are any: drawn ones are many and alike."""
+REAL = 0.6
+"""At least this share of what is shown is real pictures, where there are any: made ones are many and alike."""
+PASTED = 2 / 3
+"""Share of pasted pictures (training.pocket.paste) among the made ones; the others are drawn."""
 
 OBJECTS = sources.NWPU_CLASSES
 """The objects that the eyes learn to find; the drawn scenes use the same words."""
@@ -40,6 +42,7 @@ class Known:
     boxes      its objects with their names; `complete` says that no object of OBJECTS is missing
     questions  (question, answer, kind) as published, for RSVQA
     path       the file, None for a drawn picture
+    view       it was varied already: what is asked is asked of it as it is
     """
 
     pixels: np.ndarray
@@ -50,6 +53,7 @@ class Known:
     complete: bool = False
     questions: tuple[tuple[str, str, str], ...] = ()
     path: Path | None = None
+    view: bool = False
 
 
 KEPT = {"aid": 10, "nwpu_vhr10": 10, "rsvqa": 5}
@@ -115,3 +119,26 @@ def drawn(seeds: Iterable[int]) -> list[Known]:
         scene = draw(seed)
         found.append(Known(scene.pixels, "drawn", scene.label, scene.captions, scene.boxes, complete=True))
     return found
+
+
+class Mixed:
+    """Pictures to draw from: real ones at least REAL of the time, made ones the rest."""
+
+    def __init__(self, known: Iterable[Known]):
+        groups: dict[str, list[Known]] = {"real": [], "pasted": [], "drawn": []}
+        for each in known:
+            groups[each.source if each.source in groups else "real"].append(each)
+        count = {name: len(group) for name, group in groups.items()}
+        real = max(REAL, count["real"] / max(1, sum(count.values())))
+        share = {"real": real, "pasted": (1 - real) * PASTED, "drawn": (1 - real) * (1 - PASTED)}
+        self.groups = [group for group in groups.values() if group]
+        weights = np.array([share[name] for name, group in groups.items() if group])
+        self.weights = weights / max(weights.sum(), 1e-9)
+
+    def __bool__(self) -> bool:
+        return bool(self.groups)
+
+    def draw(self, rng: np.random.Generator) -> Known:
+        """One of them."""
+        group = self.groups[int(rng.choice(len(self.groups), p=self.weights))]
+        return group[int(rng.integers(len(group)))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -100,11 +100,33 @@ def scene_view(known: Known, rng: np.random.Generator) -> np.ndarray:
 def object_view(known: Known, rng: np.random.Generator) -> tuple[np.ndarray, list[Box], bool]:
     """A view of a picture with boxes; the last value says that objects may be cut off, so nobody counts them."""
     pixels, boxes, cut = known.pixels, list(known.boxes), False
+    if known.view:
+        return pixels, boxes, not known.complete
     if rng.random() < 0.7:
         least = rng.uniform(0.35, 0.9)
         pixels, boxes, cut = vary.crop(pixels, boxes, vary.random_window(rng, least), 0.7)
     pixels, boxes = vary.turn(pixels, boxes, int(rng.integers(4)), bool(rng.integers(2)))
     return vary.light(np.ascontiguousarray(pixels), rng), boxes, cut
+
+
+def published_view(known: Known, rng: np.random.Generator, sides: bool) -> np.ndarray:
+    """A view of a picture with published questions: in other light and, unless its `sides` are asked for, turned."""
+    if known.view:
+        return known.pixels
+    pixels = known.pixels
+    if not sides:
+        pixels, _ = vary.turn(pixels, (), int(rng.integers(4)), bool(rng.integers(2)))
+    return vary.light(np.ascontiguousarray(pixels), rng)
+
+
+def view_of(known: Known, rng: np.random.Generator) -> Known:
+    """One view of a picture with boxes or published questions, about which several questions can be asked."""
+    if known.questions:
+        sides = rng.random() < 0.5
+        asked = tuple(q for q in known.questions if sides or not _SIDES.search(q[0].lower()))
+        return replace(known, pixels=published_view(known, rng, sides), questions=asked, view=True)
+    pixels, boxes, cut = object_view(known, rng)
+    return replace(known, pixels=pixels, boxes=tuple(boxes), complete=known.complete and not cut, view=True)
 
 
 # ---- makers
@@ -174,6 +196,13 @@ def _listing(name: str, boxes: Sequence[Box], relation: str = "leftmost") -> str
     return f"I see {count} {plural(name)}: " + "; ".join(f"one at {_spot(b)}" for b in shown) + more + "."
 
 
+_EXTENTS = (
+    "It reaches from {0} across and {1} down to {2} across and {3} down.",
+    "Its corners are at {0} across and {1} down and at {2} across and {3} down.",
+)
+"""Both corners, once the middle has been told: in the order of the box, so that nothing is left to be reckoned."""
+
+
 def locate(known: Known, rng: np.random.Generator) -> Row | None:
     """Grounding: the only object of its class, or the one that a relation means."""
     pixels, boxes, _ = object_view(known, rng)
@@ -201,7 +230,7 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
             ),
             _listing(name, same, relation),
             why,
-            f"It spans {_ten(target.x2 - target.x1)} across and {_ten(target.y2 - target.y1)} down.",
+            say.one(*_EXTENTS).format(*snap(target).corners()),
         )
     )
     return Row(
@@ -289,8 +318,52 @@ _COMPARED = re.compile(
 )
 
 
+DERIVED = 0.6
+"""Share of the yes-or-no questions about an RSVQA picture that are made from its published counts."""
+
+
+def _counts(known: Known) -> dict[str, int]:
+    """What the published questions count in a picture: {"small water areas": 9, ...}."""
+    found = {}
+    for text, number, kind in known.questions:
+        asked = _COUNTED.search(text)
+        if kind == "count" and asked and number.isdigit():
+            found[asked[1].strip().lower()] = int(number)
+    return found
+
+
+def singular(things: str) -> str:
+    """ "roads next to a  water area" -> "road next to a  water area", as RSVQA makes the one of the other."""
+    return re.sub(r"s(?= (?:next|on|at) |$)", "", things, count=1)
+
+
+def derived(counts: dict[str, int], kind: str, rng: np.random.Generator) -> tuple[str, str] | None:
+    """A question of RSVQA's kind `presence` or `comp` and its answer, from the counts that are published of the same
+    picture. (All 1,018 published presence answers that a count speaks of agree with it.)"""
+    if len(counts) < 2 or kind not in ("presence", "comp"):
+        return None
+    say = Phrases(rng)
+    end = say.one(*["?"] * 9, " in the image?")
+    one, other = (str(each) for each in rng.permutation(sorted(counts))[:2])
+    if kind == "presence":
+        return say.one("Is there a {}", "Is a {} present").format(singular(one)) + end, _yes(counts[one] > 0)
+    if counts[one] == counts[other] and rng.random() < 0.5:  # two that are missing are the most frequent pair
+        one, other = (str(each) for each in rng.permutation(sorted(counts))[:2])
+    form, holds = (
+        ("Are there more {} than {}", counts[one] > counts[other]),
+        ("Are there less {} than {}", counts[one] < counts[other]),
+        ("Is the number of {} equal to the number of {}", counts[one] == counts[other]),
+    )[int(rng.integers(3))]
+    return form.format(one, other) + end, _yes(holds)
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
+
+
 def published(known: Known, rng: np.random.Generator) -> Row | None:
-    """One of RSVQA's own questions about this picture, with equal shares for its kinds and, now and then, its answers."""
+    """One of RSVQA's own questions about this picture, with equal shares for its kinds and, now and then, its answers;
+    or one of the same kind made from what they count."""
     if not known.questions:
         return None
     kinds = sorted({kind for _, _, kind in known.questions if kind != "area"})
@@ -301,11 +374,9 @@ def published(known: Known, rng: np.random.Generator) -> Row | None:
         wanted = answers[int(rng.integers(len(answers)))]
         asked = [q for q in asked if q[1] == wanted]
     text, answer, _ = asked[int(rng.integers(len(asked)))]
-    turned = not _SIDES.search(text.lower())
-    pixels = known.pixels
-    if turned:
-        pixels, _ = vary.turn(pixels, (), int(rng.integers(4)), bool(rng.integers(2)))
-    pixels = vary.light(np.ascontiguousarray(pixels), rng)
+    if rng.random() < DERIVED:
+        text, answer = derived(_counts(known), kind, rng) or (text, answer)
+    pixels = published_view(known, rng, bool(_SIDES.search(text.lower())))
     task = Task.COUNTING if kind == "count" else Task.VQA
     return Row(
         pixels, Question(text, task), answer, _rsvqa_reasoning(known, text, answer, kind), f"rsvqa_{kind}"
@@ -314,16 +385,11 @@ def published(known: Known, rng: np.random.Generator) -> Row | None:
 
 def _rsvqa_reasoning(known: Known, text: str, answer: str, kind: str) -> str:
     """From the counts that the same picture's other questions give, where they do."""
-    counts = {}
-    for other, number, other_kind in known.questions:
-        found = _COUNTED.search(other)
-        if other_kind == "count" and found:
-            counts[found[1].strip().lower()] = number
+    counts = _counts(known)
     if kind == "comp" and (found := _COMPARED.search(text)):
         left, right = (found[2], found[3]) if found[1] else (found[4], found[5])
-        numbers = [counts.get(side.lower(), "") for side in (left, right)]
-        if all(number.isdigit() for number in numbers):
-            first, second = map(int, numbers)
+        first, second = (counts.get(side.lower()) for side in (left, right))
+        if first is not None and second is not None:
             holds = {"more": first > second, "less": first < second}.get(
                 (found[1] or "").lower(), first == second
             )
@@ -344,6 +410,9 @@ def _rsvqa_reasoning(known: Known, text: str, answer: str, kind: str) -> str:
         return f"I see {many}."
     return "Let me look at the whole image."
 
+
+ABOUT_OBJECTS = ("locate", "locate_all", "whereabouts", "count", "presence")
+"""Makers that can ask about one view of a picture with boxes."""
 
 MAKERS: dict[str, Callable] = {
     "classify": classify,

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tinyrs.prompt import messages, target
 from tinyrs.strictjson import BadData
-from training.pocket.pictures import REAL, Known
-from training.pocket.questions import MAKERS, Row
+from training.pocket.pictures import Known, Mixed
+from training.pocket.questions import ABOUT_OBJECTS, MAKERS, Row, view_of
 
 
 class VariedRows:
@@ -19,13 +19,21 @@ class VariedRows:
 
     mixture   share of each maker of training.pocket.questions
     thinking  with reasoning, under the thinking system prompt
+    together  at most so many questions about one view of a picture stand in a row (training.sft.Collator)
 
     A maker for whose questions no picture is fit is left out; BadData where none is left.
     """
 
     def __init__(
-        self, known: Sequence[Known], mixture: Mapping[str, float], count: int, thinking: bool, seed: int = 0
+        self,
+        known: Sequence[Known],
+        mixture: Mapping[str, float],
+        count: int,
+        thinking: bool,
+        seed: int = 0,
+        together: int = 1,
     ):
+        self.together = together
         self.known, self.count, self.thinking, self.seed, self.epoch = known, count, thinking, seed, 0
         self.labels = sorted(
             {each.label for each in known if each.label and each.source != "drawn"}
@@ -40,9 +48,7 @@ class VariedRows:
             "presence": [k for k in known if k.complete],
             "published": [k for k in known if k.questions],
         }
-        self.real = {
-            name: [k for k in fitting if k.source != "drawn"] for name, fitting in self.fitting.items()
-        }
+        self.mixed = {name: Mixed(fitting) for name, fitting in self.fitting.items()}
         self.mixture = {name: share for name, share in mixture.items() if self._carried(name)}
         if not self.mixture:
             raise BadData(f"None of the {len(known)} pictures carries such questions: take more of them.")
@@ -64,23 +70,43 @@ class VariedRows:
         return any(self._made(name, known, rng) for known in self.fitting[name] for _ in range(8))
 
     def make(self, index: int) -> Row:
-        """Row `index` before it is put into chat form."""
-        rng = np.random.default_rng([self.seed, self.epoch, index])
+        """The first question of row `index` before it is put into chat form."""
+        return self._first(np.random.default_rng([self.seed, self.epoch, index]))[0]
+
+    def _first(self, rng: np.random.Generator) -> tuple[Row, str, Known]:
+        """A question, its maker, and what it was asked of."""
         names = list(self.mixture)
         shares = np.array([self.mixture[name] for name in names])
         while True:
             name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
-            fitting, real = self.fitting[name], self.real[name]
-            if len(real) / len(fitting) < REAL and rng.random() < REAL:
-                fitting = real or fitting
-            known = fitting[int(rng.integers(len(fitting)))]
+            known = self.mixed[name].draw(rng)
             for _ in range(4):
-                row = self._made(name, known, rng)
+                asked = known
+                if self.together > 1 and name in (*ABOUT_OBJECTS, "published"):
+                    asked = view_of(known, rng)
+                row = self._made(name, asked, rng)
                 if row is not None:
-                    return row
+                    return row, name, asked
+
+    def questions(self, index: int) -> list[Row]:
+        """All questions of row `index`, about one view."""
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        row, name, known = self._first(rng)
+        found = {row.question.text: row}
+        others = [name] if name == "published" else [each for each in ABOUT_OBJECTS if each in self.mixture]
+        for _ in range(3 * (self.together - 1) if known.view else 0):
+            shares = np.array([self.mixture[each] for each in others])
+            name = others[int(rng.choice(len(others), p=shares / shares.sum()))]
+            row = self._made(name, known, rng)
+            if row is not None and len(found) < self.together:
+                found.setdefault(row.question.text, row)
+        return list(found.values())
 
     def __getitem__(self, index: int) -> dict:
-        return self.chat(self.make(index))
+        first, *others = (self.chat(row) for row in self.questions(index))
+        if others:
+            first["others"] = [{name: each[name] for name in ("prompt", "completion")} for each in others]
+        return first
 
     def chat(self, row: Row) -> dict:
         """`row` as training.sft takes it."""
@@ -95,9 +121,10 @@ class VariedRows:
         """What stands in the rows, prompts and completions: for a tokenizer to be made of."""
         for index in range(self.count):
             row = self[index]
-            for message in (*row["prompt"], *row["completion"]):
-                yield from (part["text"] for part in message["content"] if part["type"] == "text")
+            for each in (row, *row.get("others", ())):
+                for message in (*each["prompt"], *each["completion"]):
+                    yield from (part["text"] for part in message["content"] if part["type"] == "text")
 
     def counts(self, sample: int = 300) -> Counter:
         """How often each kind comes, over the first `sample` rows."""
-        return Counter(self.make(i).kind for i in range(min(sample, self.count)))
+        return Counter(row.kind for i in range(min(sample, self.count)) for row in self.questions(i))

@@ -21,6 +21,10 @@ def _convolution(into: int, out: int, stride: int = 1, kernel: int = 3) -> nn.Se
     return nn.Sequential(nn.Conv2d(into, out, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(out))
 
 
+SIDE = 128
+"""Pixels of a side of what the teacher is shown."""
+
+
 class Residual(nn.Module):
     """Two 3x3 convolutions with a way around them (He et al. 2016)."""
 
@@ -62,7 +66,7 @@ class Teacher(nn.Module):
 def train_teacher(
     batches: SceneBatches,
     minutes: float,
-    side: int = 112,
+    side: int = SIDE,
     width: int = 32,
     say: Callable[[str], None] = print,
 ) -> Teacher:

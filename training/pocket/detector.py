@@ -1,0 +1,143 @@
+"""A small convolutional network that finds objects: the second teacher of the pocket pair's eyes.
+
+It looks at a picture through the cells of the tower's visual tokens: one cell for each, with features from which a class
+and a box are read. Convolutions learn that from a few hundred pictures and in minutes; the tower learns it from them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tinyrs.example import BOX_SCALE, Box
+from tinyrs.metrics import iou
+from tinyrs.sources import phrases
+from training.pocket import vary
+from training.pocket.batches import TOKEN, ObjectBatches, normalise
+from training.pocket.pictures import OBJECTS, Known
+from training.pocket.teacher import Residual, _convolution
+
+STRIDE = 32
+"""Pixels of a cell after the picture was made larger: a power of two, where a token has 28."""
+
+
+class Detector(nn.Module):
+    """Normalised pictures (batch, 3, 28 rows, 28 columns) -> (batch, rows x columns, len(OBJECTS) + 4), see `object_map`."""
+
+    def __init__(self, width: int = 20):
+        super().__init__()
+        self.channels = 16 * width
+        self.body = nn.Sequential(
+            _convolution(3, width, 2),
+            nn.ReLU(),
+            Residual(width, 2 * width, 2),
+            Residual(2 * width, 4 * width, 2),
+            Residual(4 * width, 8 * width, 2),
+            Residual(8 * width, 8 * width, 1),
+            Residual(8 * width, 16 * width, 2),
+            Residual(16 * width, 16 * width, 1),
+        )
+        self.read = nn.Linear(self.channels, len(OBJECTS) + 4)
+        nn.init.constant_(self.read.bias[: len(OBJECTS)], -4.0)
+        self.to(memory_format=torch.channels_last)
+
+    def features(self, pictures: torch.Tensor) -> torch.Tensor:
+        """The last feature map, cell by cell: (batch, rows x columns, channels)."""
+        size = [side // TOKEN * STRIDE for side in pictures.shape[-2:]]
+        large = F.interpolate(pictures, size, mode="bilinear", align_corners=False)
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.body(large.contiguous(memory_format=torch.channels_last)).flatten(2).transpose(1, 2)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.read(self.features(pictures).float())
+
+
+def object_loss(read: torch.Tensor, classes, placed, there) -> torch.Tensor:
+    """What a head reads of every cell (batch, cells, len(OBJECTS) + 4) against an object map: focal loss (Lin et al. 2017)
+    on the classes; smooth L1 on the boxes, whose middles are off by a share of their sides (Girshick 2015): an overlap
+    of half asks the same of small objects as of large ones."""
+    logits, boxes = read[..., : len(OBJECTS)], read[..., len(OBJECTS) :][there]
+    plain = F.binary_cross_entropy_with_logits(logits, classes, reduction="none")
+    sure = torch.exp(-plain)
+    focal = (plain * (1 - sure) ** 2 * torch.where(classes > 0, 0.75, 0.25)).sum()
+    found = there.sum().clamp(min=1)
+    off = boxes - placed[there]
+    off = torch.cat([off[:, :2] / placed[there][:, 2:].exp(), off[:, 2:]], -1)
+    return focal * 4 / found + F.smooth_l1_loss(off, torch.zeros_like(off), beta=0.1, reduction="sum") / found
+
+
+def train_detector(
+    batches: ObjectBatches,
+    minutes: float,
+    side: int = 280,
+    width: int = 20,
+    say: Callable[[str], None] = print,
+    after: Callable[[nn.Module], None] | None = None,
+) -> Detector:
+    """A Detector trained for `minutes` of the processor on the objects of `batches`."""
+    detector = Detector(width)
+    optimiser = torch.optim.AdamW(detector.parameters(), weight_decay=0.05)
+    started, step, running, told = time.monotonic(), 0, 8.0, 0
+    while (share := (time.monotonic() - started) / 60 / minutes) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = 2e-3 * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * share)) + 0.005)
+        pictures, *wanted = batches.draw(16, side)
+        loss = object_loss(detector(pictures), *wanted)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(detector.parameters(), 5.0)
+        optimiser.step()
+        step, running = step + 1, 0.98 * running + 0.02 * loss.item()
+        if step % 100 == 0:
+            say(f"detector: {share:4.0%}, {step * 16:,} views, loss {running:.3f}")
+        if after and share * minutes - told >= 4:
+            told = share * minutes
+            detector.eval()
+            after(detector)
+            detector.train()
+    return detector.eval()
+
+
+def boxes_of(read: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """What a head reads of one picture (rows x columns, len(OBJECTS) + 4) -> boxes (cells, 4), x1 y1 x2 y2 on 0..1000."""
+    dx, dy, w, h = read[:, len(OBJECTS) :].T
+    y, x = (each.flatten() for each in torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij"))
+    x, y = (x + 0.5 + dx) / columns, (y + 0.5 + dy) / rows
+    w, h = w.exp() / columns / 2, h.exp() / rows / 2
+    return (torch.stack([x - w, y - h, x + w, y + h], -1) * BOX_SCALE).clamp(0, BOX_SCALE)
+
+
+def grid_of(height: int, width: int, pixels: int) -> tuple[int, int]:
+    """(rows, columns) of visual tokens of a picture within a budget of `pixels`."""
+    scale = min(1.0, math.sqrt(pixels / (height * width)))
+    return max(1, int(height * scale // TOKEN)), max(1, int(width * scale // TOKEN))
+
+
+@torch.no_grad()
+def spotted(reader: Callable, known: Sequence[Known], pixels: int) -> dict[str, float]:
+    """How well `reader` (pictures -> what is read of each cell) finds the objects of `known`: for the cell in which an
+    object's middle lies, `class` right and `overlap` with its box; for an object that is the only one of its class,
+    `hit` is the share of those whose highest cell overlaps by half."""
+    right, overlaps, hits = [], [], []
+    for each in known:
+        rows, columns = grid_of(*each.pixels.shape[:2], pixels)
+        view = vary.resize(each.pixels, columns * TOKEN, rows * TOKEN)
+        read = reader(normalise(torch.from_numpy(view.copy()).permute(2, 0, 1)[None].float()))[0].float()
+        boxes = boxes_of(read, rows, columns).tolist()
+        for box in each.boxes:
+            x, y = (box.x1 + box.x2) / 2 / BOX_SCALE, (box.y1 + box.y2) / 2 / BOX_SCALE
+            cell = min(rows - 1, int(y * rows)) * columns + min(columns - 1, int(x * columns))
+            right.append(read[cell, : len(OBJECTS)].argmax().item() == OBJECTS.index(box.label))
+            overlaps.append(iou(Box(*boxes[cell]), box))
+        for phrase, box in phrases(each.boxes):
+            if phrase == f"the {box.label}":
+                cell = read[:, OBJECTS.index(box.label)].argmax().item()
+                hits.append(iou(Box(*boxes[cell]), box) >= 0.5)
+    told = {"class": right, "overlap": overlaps, "half": [o >= 0.5 for o in overlaps], "hit": hits}
+    return {name: round(float(np.mean(values)), 3) for name, values in told.items()} | {"n": len(right), "only": len(hits)}
