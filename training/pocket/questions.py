@@ -88,6 +88,8 @@ def _spot(box: Box) -> str:
 
 def scene_view(known: Known, rng: np.random.Generator) -> np.ndarray:
     """A view of a scene picture: most of it, turned, in other light, at one of the sizes that people upload."""
+    if known.view:
+        return known.pixels
     pixels, _, _ = (
         vary.crop(known.pixels, (), vary.random_window(rng, 0.7))
         if rng.random() < 0.8
@@ -119,12 +121,14 @@ def published_view(known: Known, rng: np.random.Generator, sides: bool) -> np.nd
     return vary.light(np.ascontiguousarray(pixels), rng)
 
 
-def view_of(known: Known, rng: np.random.Generator) -> Known:
-    """One view of a picture with boxes or published questions, about which several questions can be asked."""
-    if known.questions:
+def view_of(known: Known, rng: np.random.Generator, maker: str) -> Known:
+    """One view of a picture, as `maker` would make it, about which it and those like it can ask several questions."""
+    if maker == "published":
         sides = rng.random() < 0.5
         asked = tuple(q for q in known.questions if sides or not _SIDES.search(q[0].lower()))
         return replace(known, pixels=published_view(known, rng, sides), questions=asked, view=True)
+    if maker in ABOUT_ONE_VIEW[0]:
+        return replace(known, pixels=scene_view(known, rng), view=True)
     pixels, boxes, cut = object_view(known, rng)
     return replace(known, pixels=pixels, boxes=tuple(boxes), complete=known.complete and not cut, view=True)
 
@@ -411,8 +415,12 @@ def _rsvqa_reasoning(known: Known, text: str, answer: str, kind: str) -> str:
     return "Let me look at the whole image."
 
 
-ABOUT_OBJECTS = ("locate", "locate_all", "whereabouts", "count", "presence")
-"""Makers that can ask about one view of a picture with boxes."""
+ABOUT_ONE_VIEW = (
+    ("classify", "describe"),
+    ("locate", "locate_all", "whereabouts", "count", "presence"),
+    ("published",),
+)
+"""Makers that can ask about one and the same view."""
 
 MAKERS: dict[str, Callable] = {
     "classify": classify,

@@ -11,7 +11,7 @@ from PIL import Image
 from tinyrs.prompt import messages, target
 from tinyrs.strictjson import BadData
 from training.pocket.pictures import Known, Mixed
-from training.pocket.questions import ABOUT_OBJECTS, MAKERS, Row, view_of
+from training.pocket.questions import ABOUT_ONE_VIEW, MAKERS, Row, view_of
 
 
 class VariedRows:
@@ -82,8 +82,8 @@ class VariedRows:
             known = self.mixed[name].draw(rng)
             for _ in range(4):
                 asked = known
-                if self.together > 1 and name in (*ABOUT_OBJECTS, "published"):
-                    asked = view_of(known, rng)
+                if self.together > 1:
+                    asked = view_of(known, rng, name)
                 row = self._made(name, asked, rng)
                 if row is not None:
                     return row, name, asked
@@ -93,12 +93,15 @@ class VariedRows:
         rng = np.random.default_rng([self.seed, self.epoch, index])
         row, name, known = self._first(rng)
         found = {row.question.text: row}
-        others = [name] if name == "published" else [each for each in ABOUT_OBJECTS if each in self.mixture]
-        for _ in range(3 * (self.together - 1) if known.view else 0):
+        (alike,) = (group for group in ABOUT_ONE_VIEW if name in group)
+        others = [each for each in alike if each in self.mixture]
+        # Lists of classes are as long as two other questions.
+        most = self.together // 2 if "classify" in alike else self.together
+        for _ in range(3 * (most - 1) if known.view else 0):
             shares = np.array([self.mixture[each] for each in others])
             name = others[int(rng.choice(len(others), p=shares / shares.sum()))]
             row = self._made(name, known, rng)
-            if row is not None and len(found) < self.together:
+            if row is not None and len(found) < most:
                 found.setdefault(row.question.text, row)
         return list(found.values())
 
