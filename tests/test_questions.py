@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,40 @@ def test_a_row_depends_on_seed_epoch_and_index_alone():
     assert made() == made()
     assert made() != made(epoch=1)
     assert made() != made(seed=1)
+
+
+def test_questions_of_a_row_are_about_one_view_and_no_two_are_the_same():
+    varied = VariedRows([harbour()], {"locate": 0.4, "whereabouts": 0.3, "count": 0.3}, 40, False, 0, together=4)
+    sizes = set()
+    for index in range(40):
+        asked = varied.questions(index)
+        sizes.add(len(asked))
+        assert len({row.question.text for row in asked}) == len(asked) <= 4
+        assert all(row.pixels is asked[0].pixels for row in asked)
+        for row in asked:
+            for box in parse(row.answer).boxes:
+                assert brightness(row, box) > float(np.median(row.pixels)) + 40
+        row = varied[index]
+        assert len(row.get("others", ())) == len(asked) - 1
+        assert varied.make(index).question == asked[0].question
+    assert max(sizes) == 4
+
+
+def test_a_turned_view_is_not_asked_about_its_sides():
+    asked = tuple((f"Is there a {thing}?", "yes", "presence") for thing in ("road", "house on the left of a road"))
+    known = Known(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5, "rsvqa_LR", questions=asked)
+    told = Counter()
+    for seed in range(60):
+        view = questions.view_of(known, np.random.default_rng(seed), "published")
+        told[len(view.questions)] += 1
+        if len(view.questions) == 2:  # a corner stays where it was, whatever the light
+            assert view.pixels[0, 0].sum() == min(view.pixels[y, x].sum() for y in (0, 3) for x in (0, 3))
+    assert set(told) == {1, 2}
+
+
+def test_scenes_are_asked_about_with_several_lists():
+    varied = VariedRows([harbour(), replace(harbour(), label="beach")], {"classify": 1.0}, 8, False, 0, together=4)
+    assert {len(varied.questions(index)) for index in range(8)} <= {1, 2}
 
 
 def test_shares_are_kept_and_questions_that_no_picture_can_carry_are_left_out():
