@@ -11,6 +11,7 @@ import pytest
 from tinyrs.config import ROOT
 from tinyrs.engine import Options, open_engine
 from tinyrs.example import Question, Task
+from training.pocket.model import MAX_PIXELS
 from training.pocket.scenes import draw
 
 SMALL = (
@@ -50,7 +51,7 @@ def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
         told = json.loads((out / name / "tinyrs.json").read_text())
         seen = json.loads((out / name / "preprocessor_config.json").read_text())["size"]
         assert told["thinking"] is thinking
-        assert told["max_pixels"] == seen["longest_edge"] == 280 * 280
+        assert told["max_pixels"] == seen["longest_edge"] == MAX_PIXELS
         engine = open_engine(str(out / name))
         asked = (Image.fromarray(draw(5).pixels), Question("Is there a ship?", Task.VQA))
         assert engine.batch([asked], Options(max_new_tokens=4))[0].tokens > 0
