@@ -7,7 +7,8 @@ is a flag of the same name. `--dry-run` prints what would be trained, and trains
 
 From Python, `run(recipe, rows, model=..., output=...)` takes any sequence of rows. A row is made when it is
 asked for: `{"image": PIL.Image, "prompt": [chat messages], "completion": [chat messages]}`; so pictures may
-be opened and varied on the way and are never held all at once. To keep a resumed run equal to an
+be opened and varied on the way and are never held all at once. More questions about the same picture may stand in its
+`"others"`, a list of `{"prompt": ..., "completion": ...}`: the picture is read once for all of them (see Collator). To keep a resumed run equal to an
 uninterrupted one, `rows[i]` must depend on nothing but `i` and the epoch, which is told through
 `rows.set_epoch(epoch)` if that exists.
 """

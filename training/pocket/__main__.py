@@ -61,8 +61,8 @@ tags: [remote-sensing, tinyrs]
 
 The Qwen2-VL architecture at 7.7 million parameters, trained from nothing by `python -m training.pocket`. {about}
 
-Before stage P its vision tower was given eyes (scene labels, object maps, the feature maps of a small convolutional
-network) and its language model a sense of place; this stands in for what Qwen2-VL's own pre-training gives the 2B models.
+Before stage P its vision tower was given eyes (scene labels, object maps, the feature maps of two small convolutional
+networks) and its language model a sense of place; this stands in for what Qwen2-VL's own pre-training gives the 2B models.
 Stage settings: `training/recipes/pocket_{recipe}.yaml`. It learnt from AID with RSICD captions, NWPU VHR-10, RSVQA samples
 and drawn scenes; those data sets are for research use. A share of their pictures, told by content hash, was kept out:
 `measured` in `tinyrs.json` holds the scores on it.
