@@ -47,7 +47,7 @@ SHORTEST, LONGEST = 8, 600
 """Words of a reasoning. The paper's samples have 110 to 210."""
 
 # What is read. A longer reasoning is a finding by its length alone, and a hostile one must not cost time.
-_READ, _LONGEST_STEP, _MOST_STEPS, _MOST_BOXES = 40_000, 2_000, 400, 100
+_READ, _LONGEST_STEP, _MOST_BOXES = 40_000, 2_000, 100
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def check(
     """
     reasoning, whole = reasoning[:_READ], reasoning
     answer, given = answer[:_READ], given[:_READ]
-    steps = tuple(step[:_LONGEST_STEP] for step in split_steps(reasoning)[:_MOST_STEPS])
+    steps = tuple(step[:_LONGEST_STEP] for step in split_steps(reasoning)[: repeats.MOST_STEPS])
     boxes = tuple(boxes) or boxes_in(answer, scale=box_scale)
     found = [*_format(question, reasoning, answer, boxes, box_scale)]
     for name, sentence in (

@@ -26,7 +26,7 @@ FEWEST = 3
 """Words that say something, of a sentence that may be a repetition."""
 EXCHANGED = 6
 """Words of either of two sentences that the other lacks: with more, none stands in place of another."""
-_MOST_STEPS = 400
+MOST_STEPS = 400
 
 _WORDS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _TOKENS = re.compile(r"[^\W\d_]+|\d+")
@@ -154,7 +154,7 @@ def _word_for_word(steps: Sequence[str], reasoning: str) -> str:
     text = " ".join(" ".join(steps).split())
     # A text on one line is read in the same steps once more.
     one_line = len(reasoning.strip().splitlines()) == 1 and text == " ".join(reasoning.split())
-    again = steps if one_line else split_steps(text)[:_MOST_STEPS]
+    again = steps if one_line else split_steps(text)[:MOST_STEPS]
     said = _same_sentence(steps) or (_same_sentence(again) if len(again) != len(steps) else "")
     return said or _same_run(text)
 
