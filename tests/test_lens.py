@@ -17,7 +17,7 @@ from tinyrs.models import MODELS
 from tinyrs.tiles import tiles
 
 WHERE = Question("Where is the ship?", Task.GROUNDING)
-POCKET = MODELS["pocket"]  # 16 to 100 visual tokens
+POCKET = MODELS["pocket"]  # 16 to 144 visual tokens
 
 
 def test_tiles_run_in_a_comparison_and_keep_exact_boxes():

@@ -109,7 +109,7 @@ def test_the_default_tile_is_seen_without_shrinking():
         side = tile_side(spec)
         if spec.kind == "local":
             assert (seen(side, side, spec).width, seen(side, side, spec).height) == (side, side)
-    assert tile_side(MODELS["pocket-r1"]) == 280
+    assert tile_side(MODELS["pocket-r1"]) == 336
 
 
 # --- the boxes --------------------------------------------------------------------------------------------

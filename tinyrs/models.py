@@ -75,7 +75,7 @@ def _pocket(name: str, folder: str, thinking: bool, about: str) -> ModelSpec:
         str(ROOT / "assets" / "pocket" / folder),
         thinking=thinking,
         min_pixels=112 * 112,
-        max_pixels=280 * 280,
+        max_pixels=336 * 336,
         max_new_tokens=256 if thinking else 64,
         about=about,
     )

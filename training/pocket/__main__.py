@@ -4,7 +4,7 @@
 
 DIR holds any of the folders aid, nwpu_vhr10 and rsvqa in their published layouts; without it the build learns from
 drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, so a
-build that was stopped goes on. Two cores need a little over two hours; dev/LOG.md has the curve and what was tried.
+build that was stopped goes on. Two cores need two and a half hours; dev/LOG.md has the curve and what was tried.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ MIXTURES = {
         "published": 0.13,
     },
     "3_cot_sft": {
-        "classify": 0.42,
+        "classify": 0.3,
         "describe": 0.02,
-        "locate": 0.35,
+        "locate": 0.46,
         "whereabouts": 0.02,
-        "count": 0.03,
+        "count": 0.04,
         "presence": 0.03,
         "published": 0.13,
     },
@@ -48,7 +48,8 @@ every token counts the same: half the rows of S ask for a label so that labels a
 
 
 TOGETHER = 4
-"""Questions about one view of a picture in a row of the stages P, S and C."""
+"""Questions about one view of a picture in a row of the stages P and S. Reasoning is long, and what attention costs grows with
+the square of it: in C four questions in one row cost what they cost in four."""
 
 
 CARD = """---
@@ -233,7 +234,8 @@ class Build:
             return folder
         settings = recipe.load(ROOT / "training" / "recipes" / f"pocket_{name}.yaml", seed=self.args.seed)
         rows = VariedRows(
-            self.train, MIXTURES[name], count, settings.thinking, self.args.seed, together=TOGETHER
+            self.train, MIXTURES[name], count, settings.thinking, self.args.seed,
+            together=1 if settings.thinking else TOGETHER,
         )
         say(f"{name}: {count:,} rows, of 300: {dict(rows.counts())}")
         return sft.run(settings, rows, model=base, output=folder)
@@ -324,9 +326,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--eyes_minutes", type=float, default=45, help="minutes for the vision tower")
     made.add_argument("--place_steps", type=int, default=1500, help="steps that teach where things are")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
-    made.add_argument("--sft_rows", type=int, default=48_000, help="rows of stage S")
+    made.add_argument("--sft_rows", type=int, default=28_800, help="rows of stage S, of up to four questions each")
     made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")
-    made.add_argument("--cot_rows", type=int, default=16_000, help="rows of stage C")
+    made.add_argument("--cot_rows", type=int, default=13_600, help="rows of stage C")
     made.add_argument(
         "--reward_rows", type=int, default=0, help="prompts of stage R; it made this pair's answers worse (dev/LOG.md)"
     )
