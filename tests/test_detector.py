@@ -8,7 +8,7 @@ import torch
 
 from tinyrs.example import Box
 from training.pocket.batches import TOKEN, ObjectBatches, object_map
-from training.pocket.detector import Detector, boxes_of, grid_of, object_loss, spotted, train_detector
+from training.pocket.detector import Detector, boxes_of, object_loss, spotted, train_detector
 from training.pocket.pictures import OBJECTS, Known, drawn
 
 BOXES = (Box(130, 260, 380, 490, "ship"), Box(610, 640, 660, 700, "vehicle"))
@@ -45,13 +45,6 @@ def test_being_off_by_a_share_of_its_size_costs_a_small_object_as_much_as_a_larg
         return object_loss(read, classes, placed, there).item() * there.sum().item()
 
     assert cost(60) == pytest.approx(cost(250), rel=0.01) and cost(60) > 0.2
-
-
-@pytest.mark.parametrize(("height", "width"), [(600, 800), (150, 150), (30, 3000), (28, 28)])
-def test_a_grid_keeps_to_the_budget_and_has_a_cell(height, width):
-    rows, columns = grid_of(height, width, 112_896)
-    assert rows >= 1 and columns >= 1
-    assert rows * columns * TOKEN**2 <= max(112_896, TOKEN**2 * max(rows, columns))
 
 
 @pytest.mark.train

@@ -110,43 +110,43 @@ class Build:
             classes,
         )
 
-    def teacher(self):
-        """The convolutional teacher."""
+    def network(self, name: str, empty, train):
+        """The network of --work with that name: what `empty` makes with the weights that lie there, or what `train` makes."""
         from safetensors.torch import load_file, save_file
 
+        path = self.work / f"{name}.safetensors"
+        if path.exists():
+            made = empty()
+            made.load_state_dict(load_file(path))
+            return made.eval()
+        made = train()
+        save_file({key: value.contiguous() for key, value in made.state_dict().items()}, path)
+        return made
+
+    def teacher(self):
+        """The convolutional teacher."""
         from training.pocket.batches import SceneBatches
         from training.pocket.teacher import SIDE, Teacher, accuracy, train_teacher
 
-        path = self.work / "teacher.safetensors"
         train, kept = self.scenes(self.train), self.scenes(self.kept)
-        if path.exists():
-            teacher = Teacher(len(train[2]))
-            teacher.load_state_dict(load_file(path))
-            teacher.eval()
-        else:
-            teacher = train_teacher(
-                SceneBatches(*train, seed=self.args.seed), self.args.teacher_minutes, say=say
-            )
-            save_file({name: value.contiguous() for name, value in teacher.state_dict().items()}, path)
+        batches = SceneBatches(*train, seed=self.args.seed)
+        teacher = self.network(
+            "teacher",
+            lambda: Teacher(len(train[2])),
+            lambda: train_teacher(batches, self.args.teacher_minutes, say=say),
+        )
         say(f"teacher: {accuracy(teacher, *kept[:2], SIDE):.3f} of {len(kept[0])} kept-out scenes right")
         return teacher
 
     def detector(self):
         """The convolutional finder of objects."""
-        from safetensors.torch import load_file, save_file
-
         from training.pocket.batches import ObjectBatches
         from training.pocket.detector import Detector, train_detector
 
-        path = self.work / "detector.safetensors"
-        if path.exists():
-            detector = Detector()
-            detector.load_state_dict(load_file(path))
-            detector.eval()
-        else:
-            objects = ObjectBatches(self.train, self.args.seed)
-            detector = train_detector(objects, self.args.detector_minutes, say=say)
-            save_file({name: value.contiguous() for name, value in detector.state_dict().items()}, path)
+        objects = ObjectBatches(self.train, self.args.seed)
+        detector = self.network(
+            "detector", Detector, lambda: train_detector(objects, self.args.detector_minutes, say=say)
+        )
         say(f"detector: {self.spotted(detector)}")
         return detector
 

@@ -6,7 +6,6 @@ and a box are read. Convolutions learn that from a few hundred pictures and in m
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -17,11 +16,13 @@ from torch import nn
 
 from tinyrs.example import BOX_SCALE, Box
 from tinyrs.metrics import iou
+from tinyrs.sight import resized
 from tinyrs.sources import phrases
 from training.pocket import vary
 from training.pocket.batches import TOKEN, ObjectBatches, normalise
+from training.pocket.model import MIN_PIXELS
 from training.pocket.pictures import OBJECTS, Known
-from training.pocket.teacher import Residual, _convolution
+from training.pocket.teacher import rate, trunk
 
 STRIDE = 32
 """Pixels of a cell after the picture was made larger: a power of two, where a token has 28."""
@@ -33,16 +34,8 @@ class Detector(nn.Module):
     def __init__(self, width: int = 20):
         super().__init__()
         self.channels = 16 * width
-        self.body = nn.Sequential(
-            _convolution(3, width, 2),
-            nn.ReLU(),
-            Residual(width, 2 * width, 2),
-            Residual(2 * width, 4 * width, 2),
-            Residual(4 * width, 8 * width, 2),
-            Residual(8 * width, 8 * width, 1),
-            Residual(8 * width, 16 * width, 2),
-            Residual(16 * width, 16 * width, 1),
-        )
+        two, four, eight, sixteen = (share * width for share in (2, 4, 8, 16))
+        self.body = trunk(width, (two, 2), (four, 2), (eight, 2), (eight, 1), (sixteen, 2), (sixteen, 1))
         self.read = nn.Linear(self.channels, len(OBJECTS) + 4)
         nn.init.constant_(self.read.bias[: len(OBJECTS)], -4.0)
         self.to(memory_format=torch.channels_last)
@@ -78,15 +71,14 @@ def train_detector(
     side: int = 280,
     width: int = 20,
     say: Callable[[str], None] = print,
-    after: Callable[[nn.Module], None] | None = None,
 ) -> Detector:
-    """A Detector trained for `minutes` of the processor on the objects of `batches`."""
+    """A Detector trained for `minutes` on the objects of `batches`."""
     detector = Detector(width)
     optimiser = torch.optim.AdamW(detector.parameters(), weight_decay=0.05)
-    started, step, running, told = time.monotonic(), 0, 8.0, 0
+    started, step, running = time.monotonic(), 0, 8.0
     while (share := (time.monotonic() - started) / 60 / minutes) < 1:
         for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * share)) + 0.005)
+            group["lr"] = rate(2e-3, step, 100, share, 0.005)
         pictures, *wanted = batches.draw(16, side)
         loss = object_loss(detector(pictures), *wanted)
         optimiser.zero_grad()
@@ -96,11 +88,6 @@ def train_detector(
         step, running = step + 1, 0.98 * running + 0.02 * loss.item()
         if step % 100 == 0:
             say(f"detector: {share:4.0%}, {step * 16:,} views, loss {running:.3f}")
-        if after and share * minutes - told >= 4:
-            told = share * minutes
-            detector.eval()
-            after(detector)
-            detector.train()
     return detector.eval()
 
 
@@ -113,12 +100,6 @@ def boxes_of(read: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     return (torch.stack([x - w, y - h, x + w, y + h], -1) * BOX_SCALE).clamp(0, BOX_SCALE)
 
 
-def grid_of(height: int, width: int, pixels: int) -> tuple[int, int]:
-    """(rows, columns) of visual tokens of a picture within a budget of `pixels`."""
-    scale = min(1.0, math.sqrt(pixels / (height * width)))
-    return max(1, int(height * scale // TOKEN)), max(1, int(width * scale // TOKEN))
-
-
 @torch.no_grad()
 def spotted(reader: Callable, known: Sequence[Known], pixels: int) -> dict[str, float]:
     """How well `reader` (pictures -> what is read of each cell) finds the objects of `known`: for the cell in which an
@@ -126,8 +107,10 @@ def spotted(reader: Callable, known: Sequence[Known], pixels: int) -> dict[str, 
     `hit` is the share of those whose highest cell overlaps by half."""
     right, overlaps, hits = [], [], []
     for each in known:
-        rows, columns = grid_of(*each.pixels.shape[:2], pixels)
-        view = vary.resize(each.pixels, columns * TOKEN, rows * TOKEN)
+        height, width = each.pixels.shape[:2]
+        width, height = resized(width, height, MIN_PIXELS, pixels)  # as the models see it
+        rows, columns = height // TOKEN, width // TOKEN
+        view = vary.resize(each.pixels, width, height)
         read = reader(normalise(torch.from_numpy(view.copy()).permute(2, 0, 1)[None].float()))[0].float()
         boxes = boxes_of(read, rows, columns).tolist()
         for box in each.boxes:

@@ -26,7 +26,7 @@ from torch import nn
 from training.pocket.batches import TOKEN, ObjectBatches, SceneBatches
 from training.pocket.detector import Detector, object_loss
 from training.pocket.pictures import OBJECTS
-from training.pocket.teacher import Teacher
+from training.pocket.teacher import Teacher, rate
 
 PATCH = 14
 
@@ -209,7 +209,7 @@ def train_eyes(
         coming = aside.submit(draw, 0, False)
         while (share := (time.monotonic() - started) / 60 / minutes) < 1:
             for group in optimiser.param_groups:
-                group["lr"] = peak * min(1, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * share)) + 0.01)
+                group["lr"] = rate(peak, step, 100, share, 0.01)
             batch, coming = coming.result(), aside.submit(draw, step + 1, share > 0.6)
             kind = kinds[step % len(kinds)]
             measure, guide = (finding_loss, detector) if kind == "objects" else (scene_loss, teacher)

@@ -1,6 +1,6 @@
 """Objects cut out of pictures whose boxes are known and pasted onto others: more places, more company.
 
-NWPU VHR-10 has 410 pictures to learn from, and in each of them the same objects lie in the same places. A pasted picture
+NWPU VHR-10 has 408 pictures to learn from, and in each of them the same objects lie in the same places. A pasted picture
 takes its ground from a scene class of AID that shows none of the objects, or from a picture of which every object is
 known, so that still every object of it is known (Ghiasi et al. 2021, "Simple Copy-Paste").
 """
@@ -38,7 +38,8 @@ def cut_outs(known: Sequence[Known], least: int = 14) -> list[tuple[np.ndarray, 
 
 
 def pasted(known: Sequence[Known], count: int, seed: int = 0) -> list[Known]:
-    """`count` pictures with one to eight objects of `known` each, on its scenes of GROUNDS; [] where it has none of either."""
+    """`count` pictures with one to eight objects of `known` more, on its scenes of GROUNDS and on its own pictures of which all
+    is known; [] where it has no object or no ground."""
     real = [each for each in known if each.source != "drawn"]
     bare = [each for each in real if each.label in GROUNDS]
     full = [each for each in real if each.complete and each.boxes]

@@ -39,19 +39,29 @@ class Residual(nn.Module):
         return F.relu(self.around(x) + self.second(F.relu(self.first(x))))
 
 
+def trunk(width: int, *blocks: tuple[int, int]) -> nn.Sequential:
+    """Pictures -> a feature map: a convolution to `width` channels at half the size, then a Residual for each of `blocks`
+    (channels, stride)."""
+    layers, into = [_convolution(3, width, 2), nn.ReLU()], width
+    for out, stride in blocks:
+        layers.append(Residual(into, out, stride))
+        into = out
+    return nn.Sequential(*layers)
+
+
+def rate(peak: float, step: int, warm: int, share: float, least: float) -> float:
+    """The learning rate at `step`: up to `peak` over `warm` steps, down along a cosine by the `share` of the time that is over;
+    `least` of `peak` is added throughout."""
+    return peak * min(1, (step + 1) / warm) * (0.5 * (1 + math.cos(math.pi * share)) + least)
+
+
 class Teacher(nn.Module):
     """Normalised pictures (batch, 3, side, side) -> scene logits, and features (batch, 8 width, side/16, side/16)."""
 
     def __init__(self, classes: int, width: int = 32):
         super().__init__()
         self.channels = 8 * width
-        self.body = nn.Sequential(
-            _convolution(3, width, 2),
-            nn.ReLU(),
-            Residual(width, 2 * width, 2),
-            Residual(2 * width, 4 * width, 2),
-            Residual(4 * width, 8 * width, 2),
-        )
+        self.body = trunk(width, (2 * width, 2), (4 * width, 2), (8 * width, 2))
         self.head = nn.Linear(self.channels, classes)
         self.to(memory_format=torch.channels_last)
 
@@ -76,7 +86,7 @@ def train_teacher(
     started, step, running = time.monotonic(), 0, math.log(len(batches.classes))
     while (share := (time.monotonic() - started) / 60 / minutes) < 1:
         for group in optimiser.param_groups:
-            group["lr"] = 3e-3 * min(1, (step + 1) / 50) * (0.5 * (1 + math.cos(math.pi * share)) + 0.005)
+            group["lr"] = rate(3e-3, step, 50, share, 0.005)
         pictures, labels = batches.draw(64, side)
         with torch.autocast("cpu", torch.bfloat16):
             logits = teacher(pictures)
