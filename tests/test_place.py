@@ -8,7 +8,7 @@ import torch
 
 from tinyrs.example import Box, Question, Task
 from tinyrs.parse import format_boxes
-from training.pocket.place import names, near, unseen, unsought, wanted
+from training.pocket.place import answered, batches, names, near, numbers_of, unseen, unsought, wanted
 from training.pocket.questions import Row, snap
 
 GRID = torch.tensor([[1, 8, 12]])
@@ -33,7 +33,14 @@ def asked(tokenizer, text: str, answer: str) -> dict:
     labels[:, : -len(told)] = -100
     kinds = torch.zeros_like(ids)
     kinds[:, :24] = 1
-    return {"input_ids": ids, "labels": labels, "mm_token_type_ids": kinds, "image_grid_thw": GRID}
+    seen = torch.ones_like(ids)
+    return {
+        "input_ids": ids, "labels": labels, "mm_token_type_ids": kinds, "image_grid_thw": GRID, "attention_mask": seen
+    }  # fmt: skip
+
+
+def numbers(tokenizer) -> torch.Tensor:
+    return torch.tensor([tokenizer(str(number))["input_ids"][0] for number in range(0, 1001, 10)])
 
 
 def test_a_token_knows_its_middle_and_the_sides_of_its_object():
@@ -70,7 +77,7 @@ def test_looking_at_the_object_costs_less_than_looking_elsewhere(tokenizer):
     answer = format_boxes([snap(SHIP)])
     row = Row(PIXELS, Question("Where is the ship?", Task.GROUNDING), answer, "", "locate", (SHIP,))
     batch = asked(tokenizer, row.question.text, answer)
-    numbers = torch.tensor([tokenizer(str(number))["input_ids"][0] for number in range(0, 1001, 10)])
+    told = numbers_of(batch, [[row]], numbers(tokenizer))
     length = batch["input_ids"].shape[1]
 
     def looking_at(cell: int) -> torch.Tensor:
@@ -79,10 +86,70 @@ def test_looking_at_the_object_costs_less_than_looking_elsewhere(tokenizer):
         return weights
 
     for lost in (
-        lambda weights: unseen(weights, batch, [row], numbers),
-        lambda weights: unsought(weights, batch, [row], tokenizer),
+        lambda weights: unseen(weights, batch, told),
+        lambda weights: unsought(weights, batch, [[row]], tokenizer),
     ):
         assert lost(looking_at(0)).item() == pytest.approx(0, abs=1e-3)
         assert lost(looking_at(23)).item() > 9
     nothing = Row(PIXELS, Question("Is there a ship?", Task.VQA), "no", "", "presence", ())
-    assert unsought(looking_at(0), batch, [nothing], tokenizer) == 0
+    assert unsought(looking_at(0), batch, [[nothing]], tokenizer) == 0
+
+
+def test_each_question_of_a_row_has_its_own_numbers(tokenizer):
+    first, second = (
+        Row(
+            PIXELS, Question("Where is the ship?", Task.GROUNDING), format_boxes([box]), "", "locate", (SHIP,)
+        )
+        for box in (snap(SHIP), Box(100, 200, 300, 400, "ship"))
+    )
+    count = Row(PIXELS, Question("How many ships?", Task.COUNTING), "10", "", "count", (SHIP,))
+    one, two, three = (asked(tokenizer, row.question.text, row.answer) for row in (first, second, count))
+    batch = {
+        name: torch.cat([one[name], two[name][:, 24:], three[name][:, 24:]], 1)
+        for name in one
+        if "grid" not in name
+    }
+    lengths = one["input_ids"].shape[1], two["input_ids"].shape[1] - 24, three["input_ids"].shape[1] - 24
+    batch["segments"] = torch.repeat_interleave(torch.tensor([1, 2, 3]), torch.tensor(lengths))[None]
+    batch["segments"][:, :24] = 0
+    found = numbers_of(batch, [[first, second, count]], numbers(tokenizer))
+    said = [tokenizer.convert_ids_to_tokens(batch["input_ids"][i, at].tolist()) for i, _, at in found]
+    assert said == [["0", "0", "330", "480"], ["100", "200", "300", "400"]]  # and not the ten ships
+
+
+def test_a_near_number_costs_less_than_a_far_one_and_words_cost_what_they_cost(tokenizer):
+    row = Row(PIXELS, Question("Where?", Task.GROUNDING), "[[100,200,300,400]]", "", "locate", (SHIP,))
+    batch = asked(tokenizer, row.question.text, row.answer)
+    table, told = numbers(tokenizer), batch["labels"][0, 1:] != -100
+    found = numbers_of(batch, [[row]], table)
+    right = batch["labels"][0, 1:][told]
+
+    def cost(beside: int):
+        logits = torch.zeros(len(right), len(tokenizer))
+        chosen = [int((table == word).nonzero()) + beside if word in table else None for word in right]
+        for i, (word, number) in enumerate(zip(right, chosen, strict=True)):
+            logits[i, word if number is None else table[number]] = 12
+        return answered(logits, batch, found, table)
+
+    (_, exact), (_, near_by), (whole, far) = cost(0), cost(1), cost(40)
+    assert exact < near_by < far and far - exact > 4 * (near_by - exact)
+    words = len(right) - 4
+    assert whole.item() == pytest.approx((4 * far.item() + words * 0.012) / len(right), rel=0.05)
+
+
+class Lengths:
+    """Rows of which the i-th has a question of i % 7 words."""
+
+    seed = 0
+
+    def questions(self, index: int):
+        return [Row(PIXELS, Question("word " * (index % 7), Task.VQA), str(index), "")]
+
+
+def test_batches_hold_every_row_once_and_rows_of_like_length():
+    coming = batches(Lengths(), 4, ahead=7)
+    made = [next(coming) for _ in range(14)]
+    assert sorted(int(rows[0].answer) for batch in made for rows in batch) == list(range(56))
+    for batch in made:
+        lengths = {len(rows[0].question.text.split()) for rows in batch}
+        assert max(lengths) - min(lengths) <= 1

@@ -17,8 +17,7 @@ from tinyrs.prompt import guess_task, target
 from tinyrs.strictjson import BadData
 from training.pocket import questions
 from training.pocket.pictures import Known, Mixed
-from training.pocket.questions import MAKERS
-from training.pocket.rows import VariedRows
+from training.pocket.rows import MAKERS, VariedRows, view_of
 
 COLOURS = {"ship": 250, "vehicle": 130}
 
@@ -138,7 +137,7 @@ def test_a_turned_view_is_not_asked_about_its_sides():
     known = Known(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5, "rsvqa_LR", questions=asked)
     told = Counter()
     for seed in range(60):
-        view = questions.view_of(known, np.random.default_rng(seed), "published")
+        view = view_of(known, np.random.default_rng(seed), "published")
         told[len(view.questions)] += 1
         if len(view.questions) == 2:  # a corner stays where it was, whatever the light
             assert view.pixels[0, 0].sum() == min(view.pixels[y, x].sum() for y in (0, 3) for x in (0, 3))
@@ -165,57 +164,6 @@ def test_pictures_that_carry_no_such_question_are_one_sentence_and_not_tried_for
         VariedRows([known], {"locate": 1.0}, 4, False)
     rows = VariedRows([known], {"locate": 1.0, "locate_all": 1.0}, 4, False)
     assert set(rows.counts()) == {"locate_all"}
-
-
-@pytest.mark.parametrize(
-    ("text", "answer", "counted"),
-    [
-        ("Are there more roads than forests?", "yes", True),  # 9 > 4
-        ("Are there less roads than forests in the image?", "no", True),
-        ("Is the number of roads equal to the number of forests?", "no", True),
-        (
-            "Are there more roads than forests?",
-            "no",
-            False,
-        ),  # the set contradicts itself: no count leads there
-        ("Are there more roads than farms?", "yes", False),  # nobody counted farms
-    ],
-)
-def test_a_comparison_is_reasoned_from_counts_only_where_they_lead_to_the_answer(text, answer, counted):
-    asked = (
-        ("What is the number of roads?", "9", "count"),
-        ("What is the amount of forests?", "4", "count"),
-        (text, answer, "comp"),
-    )
-    known = Known(np.zeros((64, 64, 3), np.uint8), "test", questions=asked)
-    found = [questions.published(known, np.random.default_rng(seed)) for seed in range(30)]
-    reasonings = {row.reasoning for row in found if (row.question.text, row.answer) == (text, answer)}
-    assert ("I count 9 roads and 4 forests." in reasonings) == counted
-
-
-COUNTED = {"roads": 9, "small water areas": 0, "buildings next to a  road": 4, "forests": 4}
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_what_is_asked_from_counts_is_true_of_them(seed):
-    rng = np.random.default_rng(seed)
-    text, answer = questions.derived(COUNTED, "presence", rng)
-    ones = {"road": 9, "small water area": 0, "building next to a  road": 4, "forest": 4}
-    (thing,) = (one for one in ones if re.fullmatch(rf"Is (there )?a {one}( present)?( in the image)?\?", text))
-    assert answer == ("yes" if ones[thing] else "no")
-
-    text, answer = questions.derived(COUNTED, "comp", rng)
-    found = questions._COMPARED.search(text)
-    left, right = (COUNTED[each] for each in found.groups()[1:3] if each) if found[1] else (
-        COUNTED[found[4]], COUNTED[found[5]]
-    )
-    assert answer == ("yes" if {"more": left > right, "less": left < right, None: left == right}[found[1]] else "no")
-
-
-def test_counts_alone_make_no_other_kind_and_one_count_makes_nothing():
-    rng = np.random.default_rng(0)
-    assert questions.derived(COUNTED, "count", rng) is None and questions.derived(COUNTED, "area", rng) is None
-    assert questions.derived({"roads": 3}, "comp", rng) is None
 
 
 def test_both_corners_are_told_in_the_order_of_the_box():

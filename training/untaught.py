@@ -25,6 +25,8 @@ from training.recipe import BadRecipe
 
 PIXELS = 224 * 224
 """The pixel budget: that of stage P."""
+VIEWS = 4000
+"""At most so many views are read for --steps."""
 ABOUT = "A base for ablations: eyes, and a language model that has forgotten how to answer."
 
 
@@ -37,9 +39,10 @@ def untaught(source: Path, folder: Path, known: Sequence, anew: int | None, step
 
     from tinyrs.loading import load_processor
     from training.checkpoint import declared, open_network
-    from training.pocket.__main__ import MIXTURES, save_like
+    from training.pocket.__main__ import MIXTURES, TOGETHER, save_like
+    from training.pocket.features import read
     from training.pocket.model import look_outward, number_line
-    from training.pocket.place import train_place
+    from training.pocket.place import ROWS, train_place
     from training.pocket.rows import VariedRows
 
     taught, processor = open_network(source), load_processor(source)
@@ -60,9 +63,11 @@ def untaught(source: Path, folder: Path, known: Sequence, anew: int | None, step
     model.generation_config = taught.generation_config
     if steps:
         processor.image_processor.size = {"shortest_edge": 112 * 112, "longest_edge": PIXELS}
-        rows = VariedRows(known, MIXTURES["0_place"], 16 * steps, False, seed + 7)
+        shown = VariedRows(known, MIXTURES["0_place"], 0, False, seed + 7, together=TOGETHER)
+        views = read(model, processor, shown, min(ROWS * steps, VIEWS), say=say)
+        asked = VariedRows(views, MIXTURES["0_place"], 0, False, seed + 8, together=TOGETHER)
         # Its merger has been quietened already: `again`.
-        train_place(model, processor, rows, steps, again=True, say=say)
+        train_place(model, processor, asked, steps, again=True, say=say)
     save_like(model, source, folder, PIXELS)
     told = declared(folder) | {"thinking": False, "system": SYSTEM, "about": ABOUT, "measured": {}}
     (folder / "tinyrs.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
@@ -78,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="where the base goes")
     parser.add_argument("--model", default=SHIPPED[-1], help="whose tower and words (the shipped one that reasons: it knows all the words)")
     parser.add_argument("--anew", type=int, help="layers of the language model that start anew, the last ones (all)")
-    parser.add_argument("--steps", type=int, default=0, help="steps of 16 rows that teach where things are (0)")
+    parser.add_argument("--steps", type=int, default=0, help="steps of 8 rows that teach where things are (0)")
     parser.add_argument("--drawn", type=int, default=600, help="drawn pictures to learn from (600)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and views")
     args = parser.parse_args(argv)

@@ -20,7 +20,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 MIXTURES = {
-    "0_place": {"describe": 0.05, "classify": 0.15, "locate": 0.25, "locate_all": 0.42, "whereabouts": 0.13},
+    "0_place": {
+        "classify": 0.14,
+        "describe": 0.02,
+        "locate": 0.46,
+        "locate_all": 0.12,
+        "whereabouts": 0.08,
+        "count": 0.04,
+        "presence": 0.04,
+        "published": 0.1,
+    },
     "1_pretrain": {"describe": 0.22, "classify": 0.13, "locate_all": 0.5, "whereabouts": 0.15},
     "2_sft": {
         "classify": 0.52,
@@ -209,6 +218,7 @@ class Build:
         """The same with a language model that can tell where things are."""
         from tinyrs.loading import load_processor
         from training.checkpoint import open_network
+        from training.pocket.features import read
         from training.pocket.place import train_place
         from training.pocket.rows import VariedRows
 
@@ -216,11 +226,11 @@ class Build:
         if (folder / "tinyrs.json").exists():
             return folder
         model, processor = open_network(eyes), load_processor(eyes)
-        processor.image_processor.size = {"shortest_edge": 112 * 112, "longest_edge": 280 * 280}
-        rows = VariedRows(
-            self.train, MIXTURES["0_place"], 16 * self.args.place_steps, False, self.args.seed + 7
-        )
-        train_place(model, processor, rows, self.args.place_steps, say=say)
+        mixture, seed = MIXTURES["0_place"], self.args.seed + 7
+        shown = VariedRows(self.train, mixture, self.args.views, False, seed, together=TOGETHER)
+        views = read(model, processor, shown, self.args.views, say=say)
+        asked = VariedRows(views, mixture, 0, False, seed + 1, together=2 * TOGETHER)
+        train_place(model, processor, asked, self.args.place_steps, say=say)
         save_like(model, eyes, folder)
         return folder
 
@@ -324,7 +334,8 @@ def parser() -> argparse.ArgumentParser:
         "--detector_minutes", type=float, default=24, help="minutes for the convolutional finder of objects"
     )
     made.add_argument("--eyes_minutes", type=float, default=45, help="minutes for the vision tower")
-    made.add_argument("--place_steps", type=int, default=1500, help="steps that teach where things are")
+    made.add_argument("--views", type=int, default=16_000, help="views that the tower reads for the next step")
+    made.add_argument("--place_steps", type=int, default=5000, help="steps that teach where things are")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
     made.add_argument("--sft_rows", type=int, default=28_800, help="rows of stage S, of up to four questions each")
     made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")

@@ -2,34 +2,45 @@
 
 A tower with relative positions only says what lies where *in respect to* a token; the language model has to add
 where the token is, and to say it in numbers. From the answers alone it does not find that out in the rows that two
-cores can make (dev/LOG.md). So for a few hundred steps of stage P's questions it is also asked, at every visual
-token, for the token's own place, and where an object lies for the four sides of its box, in the words that answers
-use: the tokens of the numbers. The heads that ask are thrown away.
+cores can make (dev/LOG.md). So it is first asked, about pictures that the tower has read once (features.py), for answers
+like those of the stages, and also, at every visual token, for the token's own place, and where an object lies for the
+four sides of its box, in the words that answers use: the tokens of the numbers. The heads that ask are thrown away.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from tinyrs.parse import parse
 from training.pocket.batches import cells_of
+from training.pocket.features import FeaturesProcessor, handed_on
 from training.pocket.model import NUMBERS
 from training.pocket.questions import Row, snap
 from training.pocket.rows import VariedRows
+from training.pocket.teacher import rate
+from training.sft import Collator, apart
 
-LAYER = 1
-"""Places are read after this layer; the ones above are left to find and copy them."""
+NAMED, PLACED = 1, 2
+"""After these layers a visual token tells what lies on it, and where. (Places take a layer more: how many columns a picture
+has is seen from the tokens of the rows above.)"""
 SEEKING, LOOKING, HEADS = 2, 3, 2
 """The layers in which a name in the question learns to look at what it names, and an answer at the object that it
 tells of; and how many of their heads do so."""
 VISIBLE = 0.15
 """The merger's output is scaled by this once, or what the first layers add to a visual token is lost beside it."""
+BESIDE = 15.0
+"""A number that lies so far from the right one (of 1000) is nearly right."""
+
+
+ROWS = 8
+"""Rows of a step, of up to four questions each."""
 
 
 class Places(nn.Module):
@@ -41,20 +52,20 @@ class Places(nn.Module):
         self.where = nn.Linear(width, 6 * width)
         self.what = nn.Linear(width, width)
 
-    def forward(self, hidden: torch.Tensor, table: torch.Tensor, numbers: torch.Tensor):
-        """(tokens, width), embeddings (words, width), rows of the numbers among them -> logits (tokens, 6, numbers)
-        and (tokens, words)."""
-        hidden = hidden / hidden.pow(2).mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
+    def forward(self, named: torch.Tensor, placed: torch.Tensor, table: torch.Tensor, numbers: torch.Tensor):
+        """Hidden states after the layers NAMED and PLACED (tokens, width), embeddings (words, width), rows of the numbers
+        among them -> logits (tokens, 6, numbers) and (tokens, words)."""
+        named, placed = (each / each.pow(2).mean(-1, keepdim=True).sqrt().clamp(min=1e-6) for each in (named, placed))
         return (
-            self.where(hidden).reshape(len(hidden), 6, -1) @ table[numbers].T,
-            self.what(hidden) @ table.T,
+            self.where(placed).reshape(len(placed), 6, -1) @ table[numbers].T,
+            self.what(named) @ table.T,
         )
 
 
 def near(values: torch.Tensor) -> torch.Tensor:
     """Values 0..1000 -> target distributions over NUMBERS, so that ten beside the mark is nearly right."""
     numbers = torch.tensor(list(NUMBERS), dtype=torch.float32)
-    return torch.softmax(-((values[..., None] - numbers) ** 2) / (2 * 20.0**2), -1)
+    return torch.softmax(-((values[..., None] - numbers) ** 2) / (2 * BESIDE**2), -1)
 
 
 def wanted(grids: torch.Tensor, boxes) -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,18 +109,37 @@ def names(grids: torch.Tensor, rows: Sequence[Row], tokenizer) -> tuple[torch.Te
     return torch.tensor(where, dtype=torch.long), spread
 
 
-def unseen(weights: torch.Tensor, inputs: dict, rows: Sequence[Row], tokens: torch.Tensor) -> torch.Tensor:
+def questions_of(inputs: dict, asked: Sequence[Sequence[Row]]) -> Iterator[tuple[int, Row, torch.Tensor]]:
+    """(row of the batch, question, where its tokens stand) for all questions of a batch."""
+    segments = inputs.get("segments")
+    for i, rows in enumerate(asked):
+        for number, row in enumerate(rows, 1):
+            own = inputs["attention_mask"][i] > 0 if segments is None else segments[i] == number
+            yield i, row, own.nonzero().flatten()
+
+
+def numbers_of(inputs: dict, asked: Sequence[Sequence[Row]], tokens: torch.Tensor) -> list[tuple[int, Row, torch.Tensor]]:
+    """(row of the batch, question, where the numbers of its boxes stand) for the questions that boxes answer."""
+    found = []
+    for i, row, own in questions_of(inputs, asked):
+        at = own[torch.isin(inputs["labels"][i, own], tokens)]
+        if row.kind in PLACES and len(at) == 4 * len(parse(row.answer).boxes):
+            found.append((i, row, at))
+    return found
+
+
+PLACES = ("locate", "locate_all")
+"""Kinds of questions that boxes answer."""
+
+
+def unseen(weights: torch.Tensor, inputs: dict, numbers: Sequence[tuple[int, Row, torch.Tensor]]) -> torch.Tensor:
     """How little a batch looks at what it tells of: the mean of -log(attention on the object), over the numbers of
-    boxes in the answers. `weights` is (rows, heads, tokens, tokens) of the layer LOOKING."""
+    boxes in the answers (`numbers_of`). `weights` is (rows, heads, tokens, tokens) of the layer LOOKING."""
     losses = []
-    for i, row in enumerate(rows):
-        boxes = parse(row.answer).boxes
-        at = torch.isin(inputs["labels"][i], tokens).nonzero().flatten()
-        if not boxes or len(at) != 4 * len(boxes):
-            continue
+    for i, row, at in numbers:
         _, height, width = inputs["image_grid_thw"][i].tolist()
         visual = inputs["mm_token_type_ids"][i].nonzero().flatten()
-        for number, box in enumerate(boxes):
+        for number, box in enumerate(parse(row.answer).boxes):
             cells = visual[list(cells_of([box], height // 2, width // 2))]
             # The token before a number is the one that chooses it.
             asking = at[4 * number : 4 * number + 4] - 1
@@ -118,92 +148,19 @@ def unseen(weights: torch.Tensor, inputs: dict, rows: Sequence[Row], tokens: tor
     return torch.stack(losses).mean() if losses else torch.zeros(())
 
 
-def train_place(
-    model,
-    processor,
-    rows: VariedRows,
-    steps: int,
-    peak: float = 1e-3,
-    batch: int = 16,
-    again: bool = False,
-    say: Callable = print,
-) -> None:
-    """Train `model` in place, its tower apart: answers to `rows`, and the place of every visual token.
-
-    again   the model knows its places, and learns them anew for a tower or a resolution that has changed: the rate falls
-            to nothing over the steps
-    """
-    from training.sft import Collator
-
-    collate = Collator(processor)
-    model.set_attn_implementation("eager")  # the only one that shows its weights
-    if not again:
-        merger = model.model.visual.merger.mlp[2]
-        merger.weight.data *= VISIBLE
-        merger.bias.data *= VISIBLE
-    model.model.visual.requires_grad_(False)
-    model.model.visual.merger.requires_grad_(True)
-    tokens = torch.tensor([processor.tokenizer(str(number))["input_ids"][0] for number in NUMBERS])
-    heads = Places(model.config.text_config.hidden_size)
-    seen = {}
-    hook = model.model.language_model.layers[LAYER].register_forward_hook(
-        lambda _, __, out: seen.__setitem__("hidden", out[0] if isinstance(out, tuple) else out)
-    )
-    learning = [p for p in (*model.parameters(), *heads.parameters()) if p.requires_grad]
-    optimiser = torch.optim.AdamW(learning, betas=(0.9, 0.98), weight_decay=0.02)
-    started, running = time.monotonic(), {}
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            falling = 0.5 * (1 + math.cos(math.pi * step / steps)) if again else 1
-            group["lr"] = peak * min(1, (step + 1) / 50) * falling
-        made = [rows.make(step * batch + i) for i in range(batch)]
-        inputs = collate([rows.chat(row) for row in made])
-        with torch.autocast("cpu", torch.bfloat16):
-            out = model(**inputs, output_attentions=True)
-        visual = seen["hidden"][inputs["mm_token_type_ids"].bool()].float()
-        logits, named = heads(visual, model.get_input_embeddings().weight, tokens)
-        values, known = wanted(inputs["image_grid_thw"], [row.boxes for row in made])
-        losses = -(near(values) * logits.log_softmax(-1)).sum(-1)
-        own, objects = losses[:, :2].mean(), losses[:, 2:][known[:, 2:]]
-        blind = unseen(out.attentions[LOOKING], inputs, made, tokens)
-        lost = unsought(out.attentions[SEEKING], inputs, made, processor.tokenizer)
-        where, spread = names(inputs["image_grid_thw"], made, processor.tokenizer)
-        what = -(spread * named[where][:, : spread.shape[1]].log_softmax(-1)).sum(-1)
-        loss = out.loss.float() + own + blind + lost
-        loss = loss + sum(each.mean() for each in (objects, what) if len(each))
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(learning, 1.0)
-        optimiser.step()
-        told = {"answers": out.loss.item(), "token": own.item(), "numbers": _said(out.logits, inputs, tokens)}
-        told |= {"unseen": blind.item(), "unsought": lost.item()}
-        told |= {
-            name: each.mean().item() for name, each in (("object", objects), ("what", what)) if len(each)
-        }
-        running = {name: 0.95 * running.get(name, value) + 0.05 * value for name, value in told.items()} | {
-            name: value for name, value in running.items() if name not in told
-        }
-        if step % 25 == 24:
-            say(
-                f"place: step {step + 1}, {time.monotonic() - started:.0f} s, "
-                + str({name: round(value, 3) for name, value in running.items()})
-            )
-    hook.remove()
-    model.requires_grad_(True)
-
-
-def unsought(weights: torch.Tensor, inputs: dict, rows: Sequence[Row], tokenizer) -> torch.Tensor:
+def unsought(weights: torch.Tensor, inputs: dict, asked: Sequence[Sequence[Row]], tokenizer) -> torch.Tensor:
     """The same for the last word of a name in the question, and all objects of that name. `weights` is of the layer
     SEEKING. A name finds by what it is; an answer would first have to learn which name it is about."""
-    losses = []
-    for i, row in enumerate(rows):
+    losses, ends = [], {}
+    for i, row, own in questions_of(inputs, asked):
         named = [box for box in row.boxes if box.label in row.question.text]
-        if not named or row.kind not in ("locate", "locate_all", "whereabouts"):
+        if not named or row.kind not in (*PLACES, "whereabouts", "count", "presence"):
             continue
         name = max((box.label for box in named), key=len)
-        ids = {tokenizer(f" {name}{end}")["input_ids"][-1] for end in ("", "s")}
-        prompt = int((inputs["labels"][i] != -100).nonzero()[0])
-        at = torch.isin(inputs["input_ids"][i, :prompt], torch.tensor(list(ids))).nonzero().flatten()
+        if name not in ends:
+            ends[name] = torch.tensor([tokenizer(f" {name}{end}")["input_ids"][-1] for end in ("", "s")])
+        prompt = own[inputs["labels"][i, own] == -100]
+        at = prompt[torch.isin(inputs["input_ids"][i, prompt], ends[name])]
         if not len(at):
             continue
         _, height, width = inputs["image_grid_thw"][i].tolist()
@@ -214,12 +171,107 @@ def unsought(weights: torch.Tensor, inputs: dict, rows: Sequence[Row], tokenizer
     return torch.stack(losses).mean() if losses else torch.zeros(())
 
 
-@torch.no_grad()
-def _said(logits: torch.Tensor, inputs: dict, tokens: torch.Tensor) -> float:
-    """Cross entropy of the numbers in the answers, among numbers; ln 101 = 4.6 is a blind guess."""
+def answered(logits: torch.Tensor, inputs: dict, numbers, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross entropy of the answers' tokens, and of the numbers of boxes alone. `logits` (answers' tokens, words) are those
+    that choose the labels, in their order. Near numbers are nearly right (`near`)."""
     labels = inputs["labels"][:, 1:]
-    at = torch.isin(labels, tokens)
-    if not at.any():
-        return 4.6
-    truth = (labels[at][:, None] == tokens).float().argmax(1)
-    return F.cross_entropy(logits[:, :-1][at][:, tokens].float(), truth).item()
+    told = labels != -100
+    losses = F.cross_entropy(logits, labels[told], reduction="none")
+    boxes = torch.zeros_like(told)
+    for i, _, at in numbers:
+        boxes[i, at - 1] = True
+    boxes = boxes[told]
+    right = near(10.0 * (labels[told][boxes][:, None] == tokens).float().argmax(1))
+    soft = -(right * logits[boxes].log_softmax(-1)[:, tokens]).sum(-1)
+    return torch.cat([losses[~boxes], soft]).mean(), soft.detach().mean()
+
+
+def batches(rows: VariedRows, size: int, ahead: int = 8) -> Iterator[list[list[Row]]]:
+    """Endless batches of `size` rows, of rows that are about as long: what is shorter is filled up to the longest one."""
+    for start in itertools.count(0, size * ahead):
+        asked = [rows.questions(start + i) for i in range(size * ahead)]
+        asked.sort(key=lambda each: sum(len(row.question.text) + len(row.answer) for row in each))
+        for batch in np.random.default_rng([rows.seed, start]).permutation(ahead):
+            yield asked[batch * size : (batch + 1) * size]
+
+
+def train_place(
+    model,
+    processor,
+    rows: VariedRows,
+    steps: int,
+    peak: float = 1e-3,
+    batch: int = ROWS,
+    again: bool = False,
+    say: Callable = print,
+) -> None:
+    """Train `model` in place, its tower apart: answers to `rows`, which have Features for pictures, and the place of every
+    visual token. The rate falls to nothing over the steps.
+
+    again   the model knows its places, and learns them anew for a tower or a resolution that has changed
+    """
+    collate = Collator(FeaturesProcessor(processor))
+    model.set_attn_implementation("eager")  # the only one that shows its weights
+    tower, words = model.model.visual, model.model.language_model
+    if not again:
+        merger = tower.merger.mlp[2]
+        merger.weight.data *= VISIBLE
+        merger.bias.data *= VISIBLE
+    tower.requires_grad_(False)
+    tower.merger.requires_grad_(True)
+    tokens = torch.tensor([processor.tokenizer(str(number))["input_ids"][0] for number in NUMBERS])
+    heads, seen = Places(model.config.text_config.hidden_size), {}
+
+    def keep(name: str) -> Callable:
+        return lambda _, __, out: seen.__setitem__(name, out[0] if isinstance(out, tuple) else out)
+
+    hooks = [
+        words.register_forward_pre_hook(apart, with_kwargs=True),
+        words.layers[NAMED].register_forward_hook(keep("named")),
+        words.layers[PLACED].register_forward_hook(keep("placed")),
+    ]
+    learning = [p for p in (*model.parameters(), *heads.parameters()) if p.requires_grad]
+    optimiser = torch.optim.AdamW(learning, betas=(0.9, 0.98), weight_decay=0.02)
+    started, running = time.monotonic(), {}
+    for step, asked in enumerate(itertools.islice(batches(rows, batch), steps)):
+        for group in optimiser.param_groups:
+            group["lr"] = rate(peak, step, 50, step / steps, 0.01)
+        inputs = collate([rows.side_by_side(each) for each in asked])
+        given = {name: value for name, value in inputs.items() if name not in ("features", "labels")}
+        with torch.autocast("cpu", torch.bfloat16):
+            pictures = handed_on(tower, inputs["features"], inputs["image_grid_thw"])
+            out = model.model(**given, mm_encoder_outputs=pictures, output_attentions=True)
+            logits = model.lm_head(out.last_hidden_state[:, :-1][inputs["labels"][:, 1:] != -100]).float()
+        visual = inputs["mm_token_type_ids"].bool()
+        table = model.get_input_embeddings().weight
+        places, named = heads(seen["named"][visual].float(), seen["placed"][visual].float(), table, tokens)
+        firsts = [each[0] for each in asked]
+        values, known = wanted(inputs["image_grid_thw"], [row.boxes for row in firsts])
+        losses = -(near(values) * places.log_softmax(-1)).sum(-1)
+        own, objects = losses[:, :2].mean(), losses[:, 2:][known[:, 2:]]
+        where, spread = names(inputs["image_grid_thw"], firsts, processor.tokenizer)
+        what = -(spread * named[where][:, : spread.shape[1]].log_softmax(-1)).sum(-1)
+        numbers = numbers_of(inputs, asked, tokens)
+        answers, sides = answered(logits, inputs, numbers, tokens)
+        blind = unseen(out.attentions[LOOKING], inputs, numbers)
+        lost = unsought(out.attentions[SEEKING], inputs, asked, processor.tokenizer)
+        loss = answers + own + blind + lost + sum(each.mean() for each in (objects, what) if len(each))
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(learning, 1.0)
+        optimiser.step()
+        told = {"answers": answers, "token": own, "numbers": sides, "unseen": blind, "unsought": lost}
+        told |= {name: each.mean() for name, each in (("object", objects), ("what", what)) if len(each)}
+        running |= {
+            name: 0.95 * running.get(name, value.item()) + 0.05 * value.item()
+            for name, value in told.items()
+            if value.isfinite()
+        }
+        if step % 25 == 24:
+            say(
+                f"place: step {step + 1}, {time.monotonic() - started:.0f} s, "
+                + str({name: round(value, 3) for name, value in running.items()})
+            )
+    for hook in hooks:
+        hook.remove()
+    model.requires_grad_(True)

@@ -7,9 +7,8 @@ from the same facts as the answer: what is seen, where, how many; never from the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -99,38 +98,21 @@ def scene_view(known: Known, rng: np.random.Generator) -> np.ndarray:
     return vary.light(np.ascontiguousarray(pixels), rng)
 
 
-def object_view(known: Known, rng: np.random.Generator) -> tuple[np.ndarray, list[Box], bool]:
-    """A view of a picture with boxes; the last value says that objects may be cut off, so nobody counts them."""
-    pixels, boxes, cut = known.pixels, list(known.boxes), False
+def object_view(known: Known, rng: np.random.Generator) -> tuple[np.ndarray, list[Box]]:
+    """A view of a picture with boxes: whole or a window that cuts no object, since what is cut ends at the frame, as next to
+    nothing does in whole pictures; and what is cut, nobody can count."""
+    pixels, boxes = known.pixels, list(known.boxes)
     if known.view:
-        return pixels, boxes, not known.complete
-    if rng.random() < 0.7:
-        least = rng.uniform(0.35, 0.9)
-        pixels, boxes, cut = vary.crop(pixels, boxes, vary.random_window(rng, least), 0.7)
+        return pixels, boxes
+    if rng.random() < 0.6:
+        for _ in range(6):
+            window = vary.random_window(rng, rng.uniform(0.4, 0.9))
+            seen, found, cut = vary.crop(known.pixels, known.boxes, window, 0.7)
+            if (found or not boxes) and not cut:
+                pixels, boxes = seen, found
+                break
     pixels, boxes = vary.turn(pixels, boxes, int(rng.integers(4)), bool(rng.integers(2)))
-    return vary.light(np.ascontiguousarray(pixels), rng), boxes, cut
-
-
-def published_view(known: Known, rng: np.random.Generator, sides: bool) -> np.ndarray:
-    """A view of a picture with published questions: in other light and, unless its `sides` are asked for, turned."""
-    if known.view:
-        return known.pixels
-    pixels = known.pixels
-    if not sides:
-        pixels, _ = vary.turn(pixels, (), int(rng.integers(4)), bool(rng.integers(2)))
-    return vary.light(np.ascontiguousarray(pixels), rng)
-
-
-def view_of(known: Known, rng: np.random.Generator, maker: str) -> Known:
-    """One view of a picture, as `maker` would make it, about which it and those like it can ask several questions."""
-    if maker == "published":
-        sides = rng.random() < 0.5
-        asked = tuple(q for q in known.questions if sides or not _SIDES.search(q[0].lower()))
-        return replace(known, pixels=published_view(known, rng, sides), questions=asked, view=True)
-    if maker in ABOUT_ONE_VIEW[0]:
-        return replace(known, pixels=scene_view(known, rng), view=True)
-    pixels, boxes, cut = object_view(known, rng)
-    return replace(known, pixels=pixels, boxes=tuple(boxes), complete=known.complete and not cut, view=True)
+    return vary.light(np.ascontiguousarray(pixels), rng), boxes
 
 
 # ---- makers
@@ -209,7 +191,7 @@ _EXTENTS = (
 
 def locate(known: Known, rng: np.random.Generator) -> Row | None:
     """Grounding: the only object of its class, or the one that a relation means."""
-    pixels, boxes, _ = object_view(known, rng)
+    pixels, boxes = object_view(known, rng)
     if not boxes:
         return None
     meant = phrases(boxes)
@@ -249,7 +231,7 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
 
 def whereabouts(known: Known, rng: np.random.Generator) -> Row | None:
     """In which part of the picture is it: the coarse half of grounding, in words."""
-    pixels, boxes, _ = object_view(known, rng)
+    pixels, boxes = object_view(known, rng)
     meant = phrases(boxes)
     if not meant:
         return None
@@ -261,7 +243,7 @@ def whereabouts(known: Known, rng: np.random.Generator) -> Row | None:
 
 def locate_all(known: Known, rng: np.random.Generator) -> Row | None:
     """Every object of one class: more coordinates to learn from in one view. For training only."""
-    pixels, boxes, _ = object_view(known, rng)
+    pixels, boxes = object_view(known, rng)
     names = sorted({b.label for b in boxes})
     if not names:
         return None
@@ -273,12 +255,10 @@ def locate_all(known: Known, rng: np.random.Generator) -> Row | None:
 
 
 def count(known: Known, rng: np.random.Generator) -> Row | None:
-    """How many objects of one class; asked only of views that cut none of them."""
+    """How many objects of one class, where every object is known."""
     if not known.complete:
         return None
-    pixels, boxes, cut = object_view(known, rng)
-    if cut:
-        return None
+    pixels, boxes = object_view(known, rng)
     names = sorted({b.label for b in boxes})
     if names and rng.random() < 0.8:
         name = names[int(rng.integers(len(names)))]
@@ -293,16 +273,14 @@ def count(known: Known, rng: np.random.Generator) -> Row | None:
         else f"I look for {plural(name)} all over the image and see none."
     )
     question = Question(COUNT.format(things=plural(name)), Task.COUNTING)
-    return Row(pixels, question, str(len(same)), reasoning, "count")
+    return Row(pixels, question, str(len(same)), reasoning, "count", tuple(boxes))
 
 
 def presence(known: Known, rng: np.random.Generator) -> Row | None:
     """Is there a ...: as often yes as no."""
     if not known.complete:
         return None
-    pixels, boxes, cut = object_view(known, rng)
-    if cut:
-        return None
+    pixels, boxes = object_view(known, rng)
     there = sorted({b.label for b in boxes})
     absent = [name for name in OBJECTS if name not in there]
     yes = bool(there) and rng.random() < 0.5
@@ -310,125 +288,4 @@ def presence(known: Known, rng: np.random.Generator) -> Row | None:
     question = Question(PRESENCE.format(phrase=a(name)), Task.VQA)
     same = [b for b in boxes if b.label == name]
     seen = _listing(name, same) if same else f"I look for {plural(name)} all over the image and see none."
-    return Row(pixels, question, "yes" if yes else "no", seen, "presence")
-
-
-_SIDES = re.compile(r"\b(left|right|top|bottom|above|below|north|south|east|west)\b")
-_COUNTED = re.compile(r"(?:number of|amount of|how many) (.+?)(?: are there)?(?: in the image)?\??$", re.I)
-_COMPARED = re.compile(
-    r"are there (more|less) (.+?) than (.+?)(?: in the image)?\??$|"
-    r"is the number of (.+?) equal to the number of (.+?)(?: in the image)?\??$",
-    re.I,
-)
-
-
-DERIVED = 0.6
-"""Share of the yes-or-no questions about an RSVQA picture that are made from its published counts."""
-
-
-def _counts(known: Known) -> dict[str, int]:
-    """What the published questions count in a picture: {"small water areas": 9, ...}."""
-    found = {}
-    for text, number, kind in known.questions:
-        asked = _COUNTED.search(text)
-        if kind == "count" and asked and number.isdigit():
-            found[asked[1].strip().lower()] = int(number)
-    return found
-
-
-def singular(things: str) -> str:
-    """ "roads next to a  water area" -> "road next to a  water area", as RSVQA makes the one of the other."""
-    return re.sub(r"s(?= (?:next|on|at) |$)", "", things, count=1)
-
-
-def derived(counts: dict[str, int], kind: str, rng: np.random.Generator) -> tuple[str, str] | None:
-    """A question of RSVQA's kind `presence` or `comp` and its answer, from the counts that are published of the same
-    picture. (All 1,018 published presence answers that a count speaks of agree with it.)"""
-    if len(counts) < 2 or kind not in ("presence", "comp"):
-        return None
-    say = Phrases(rng)
-    end = say.one(*["?"] * 9, " in the image?")
-    one, other = (str(each) for each in rng.permutation(sorted(counts))[:2])
-    if kind == "presence":
-        return say.one("Is there a {}", "Is a {} present").format(singular(one)) + end, _yes(counts[one] > 0)
-    if counts[one] == counts[other] and rng.random() < 0.5:  # two that are missing are the most frequent pair
-        one, other = (str(each) for each in rng.permutation(sorted(counts))[:2])
-    form, holds = (
-        ("Are there more {} than {}", counts[one] > counts[other]),
-        ("Are there less {} than {}", counts[one] < counts[other]),
-        ("Is the number of {} equal to the number of {}", counts[one] == counts[other]),
-    )[int(rng.integers(3))]
-    return form.format(one, other) + end, _yes(holds)
-
-
-def _yes(holds: bool) -> str:
-    return "yes" if holds else "no"
-
-
-def published(known: Known, rng: np.random.Generator) -> Row | None:
-    """One of RSVQA's own questions about this picture, with equal shares for its kinds and, now and then, its answers;
-    or one of the same kind made from what they count."""
-    if not known.questions:
-        return None
-    kinds = sorted({kind for _, _, kind in known.questions if kind != "area"})
-    kind = kinds[int(rng.integers(len(kinds)))]
-    asked = [q for q in known.questions if q[2] == kind]
-    answers = sorted({answer for _, answer, _ in asked})
-    if kind != "count" and rng.random() < 0.15:
-        wanted = answers[int(rng.integers(len(answers)))]
-        asked = [q for q in asked if q[1] == wanted]
-    text, answer, _ = asked[int(rng.integers(len(asked)))]
-    if rng.random() < DERIVED:
-        text, answer = derived(_counts(known), kind, rng) or (text, answer)
-    pixels = published_view(known, rng, bool(_SIDES.search(text.lower())))
-    task = Task.COUNTING if kind == "count" else Task.VQA
-    return Row(
-        pixels, Question(text, task), answer, _rsvqa_reasoning(known, text, answer, kind), f"rsvqa_{kind}"
-    )
-
-
-def _rsvqa_reasoning(known: Known, text: str, answer: str, kind: str) -> str:
-    """From the counts that the same picture's other questions give, where they do."""
-    counts = _counts(known)
-    if kind == "comp" and (found := _COMPARED.search(text)):
-        left, right = (found[2], found[3]) if found[1] else (found[4], found[5])
-        first, second = (counts.get(side.lower()) for side in (left, right))
-        if first is not None and second is not None:
-            holds = {"more": first > second, "less": first < second}.get(
-                (found[1] or "").lower(), first == second
-            )
-            # A few published answers contradict the published counts: no reasoning leads to those.
-            if holds == (answer == "yes"):
-                return f"I count {first} {left} and {second} {right}."
-        return f"I look for {left} and for {right} and compare the two."
-    if kind == "count" and (found := _COUNTED.search(text)):
-        return f"I look for {found[1].strip().lower()} all over the image. I count {answer}."
-    if kind == "presence":
-        return "I search the image for it. " + ("I can see it." if answer == "yes" else "I cannot see any.")
-    if kind == "rural_urban":
-        many = (
-            "many buildings and streets close together"
-            if answer == "urban"
-            else "open land and few buildings"
-        )
-        return f"I see {many}."
-    return "Let me look at the whole image."
-
-
-ABOUT_ONE_VIEW = (
-    ("classify", "describe"),
-    ("locate", "locate_all", "whereabouts", "count", "presence"),
-    ("published",),
-)
-"""Makers that can ask about one and the same view."""
-
-MAKERS: dict[str, Callable] = {
-    "classify": classify,
-    "describe": describe,
-    "locate": locate,
-    "locate_all": locate_all,
-    "whereabouts": whereabouts,
-    "count": count,
-    "presence": presence,
-    "published": published,
-}
+    return Row(pixels, question, "yes" if yes else "no", seen, "presence", tuple(boxes))

@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from tinyrs.prompt import messages, target
 from tinyrs.strictjson import BadData
+from training.pocket import questions, rsvqa
 from training.pocket.pictures import Known, Mixed
-from training.pocket.questions import ABOUT_ONE_VIEW, MAKERS, Row, view_of
+from training.pocket.questions import Row
+
+ABOUT_ONE_VIEW = (
+    ("classify", "describe"),
+    ("locate", "locate_all", "whereabouts", "count", "presence"),
+    ("published",),
+)
+"""Makers that can ask about one and the same view."""
+
+MAKERS: dict[str, Callable] = {
+    "classify": questions.classify,
+    "describe": questions.describe,
+    "locate": questions.locate,
+    "locate_all": questions.locate_all,
+    "whereabouts": questions.whereabouts,
+    "count": questions.count,
+    "presence": questions.presence,
+    "published": rsvqa.published,
+}
+
+
+def view_of(known: Known, rng: np.random.Generator, maker: str) -> Known:
+    """One view of a picture, as `maker` would make it, with what it and those like it can ask several questions about."""
+    if maker == "published":
+        sides = rng.random() < 0.5
+        asked = tuple(q for q in known.questions if sides or not rsvqa.SIDES.search(q[0].lower()))
+        return Known(rsvqa.published_view(known, rng, sides), known.source, questions=asked, view=True)
+    if maker in ABOUT_ONE_VIEW[0]:
+        return Known(questions.scene_view(known, rng), known.source, known.label, known.captions, view=True)
+    pixels, boxes = questions.object_view(known, rng)
+    return Known(pixels, known.source, boxes=tuple(boxes), complete=known.complete, view=True)
 
 
 class VariedRows:
@@ -69,6 +100,10 @@ class VariedRows:
         rng = np.random.default_rng(0)
         return any(self._made(name, known, rng) for known in self.fitting[name] for _ in range(8))
 
+    def view(self, index: int) -> Known:
+        """What the questions of row `index` are about, where there may be several."""
+        return self._first(np.random.default_rng([self.seed, self.epoch, index]))[2]
+
     def make(self, index: int) -> Row:
         """The first question of row `index` before it is put into chat form."""
         return self._first(np.random.default_rng([self.seed, self.epoch, index]))[0]
@@ -95,8 +130,8 @@ class VariedRows:
         found = {row.question.text: row}
         (alike,) = (group for group in ABOUT_ONE_VIEW if name in group)
         others = [each for each in alike if each in self.mixture]
-        # Lists of classes are as long as two other questions.
-        most = self.together // 2 if "classify" in alike else self.together
+        # A list of classes is as long as several other questions.
+        most = min(2, self.together) if "classify" in alike else self.together
         for _ in range(3 * (most - 1) if known.view else 0):
             shares = np.array([self.mixture[each] for each in others])
             name = others[int(rng.choice(len(others), p=shares / shares.sum()))]
@@ -106,7 +141,11 @@ class VariedRows:
         return list(found.values())
 
     def __getitem__(self, index: int) -> dict:
-        first, *others = (self.chat(row) for row in self.questions(index))
+        return self.side_by_side(self.questions(index))
+
+    def side_by_side(self, questions: Sequence[Row]) -> dict:
+        """Questions about one view as training.sft takes them."""
+        first, *others = map(self.chat, questions)
         if others:
             first["others"] = [{name: each[name] for name in ("prompt", "completion")} for each in others]
         return first
@@ -115,7 +154,7 @@ class VariedRows:
         """`row` as training.sft takes it."""
         said = target(row.reasoning if self.thinking else "", row.answer)
         return {
-            "image": Image.fromarray(row.pixels),
+            "image": Image.fromarray(row.pixels) if isinstance(row.pixels, np.ndarray) else row.pixels,
             "prompt": messages(row.question, thinking=self.thinking),
             "completion": [{"role": "assistant", "content": [{"type": "text", "text": said}]}],
         }
