@@ -8,7 +8,17 @@ import torch
 
 from tinyrs.example import Box, Question, Task
 from tinyrs.parse import format_boxes
-from training.pocket.place import answered, batches, names, near, numbers_of, unseen, unsought, wanted
+from training.pocket.place import (
+    answered,
+    batches,
+    names,
+    near,
+    numbers_of,
+    overlooked,
+    unseen,
+    unsought,
+    wanted,
+)
 from training.pocket.questions import Row, snap
 
 GRID = torch.tensor([[1, 8, 12]])
@@ -85,14 +95,11 @@ def test_looking_at_the_object_costs_less_than_looking_elsewhere(tokenizer):
         weights[..., cell] = 1
         return weights
 
-    for lost in (
-        lambda weights: unseen(weights, batch, told),
-        lambda weights: unsought(weights, batch, [[row]], tokenizer),
-    ):
-        assert lost(looking_at(0)).item() == pytest.approx(0, abs=1e-3)
-        assert lost(looking_at(23)).item() > 9
+    for looks in (unseen(batch, told), unsought(batch, [[row]], tokenizer)):
+        assert overlooked(looking_at(0), looks).item() == pytest.approx(0, abs=1e-3)
+        assert overlooked(looking_at(23), looks).item() > 9
     nothing = Row(PIXELS, Question("Is there a ship?", Task.VQA), "no", "", "presence", ())
-    assert unsought(looking_at(0), batch, [[nothing]], tokenizer) == 0
+    assert unsought(batch, [[nothing]], tokenizer) == [] and overlooked(looking_at(0), []) == 0
 
 
 def test_each_question_of_a_row_has_its_own_numbers(tokenizer):

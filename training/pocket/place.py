@@ -132,26 +132,24 @@ PLACES = ("locate", "locate_all")
 """Kinds of questions that boxes answer."""
 
 
-def unseen(weights: torch.Tensor, inputs: dict, numbers: Sequence[tuple[int, Row, torch.Tensor]]) -> torch.Tensor:
-    """How little a batch looks at what it tells of: the mean of -log(attention on the object), over the numbers of
-    boxes in the answers (`numbers_of`). `weights` is (rows, heads, tokens, tokens) of the layer LOOKING."""
-    losses = []
+Look = tuple[int, torch.Tensor, torch.Tensor]
+"""(row of the batch, tokens that look, visual tokens that they should look at)."""
+
+
+def unseen(inputs: dict, numbers: Sequence[tuple[int, Row, torch.Tensor]]) -> list[Look]:
+    """At what the numbers of boxes in the answers (`numbers_of`) should look, in the layer LOOKING: at their object."""
+    looks = []
     for i, row, at in numbers:
-        _, height, width = inputs["image_grid_thw"][i].tolist()
-        visual = inputs["mm_token_type_ids"][i].nonzero().flatten()
         for number, box in enumerate(parse(row.answer).boxes):
-            cells = visual[list(cells_of([box], height // 2, width // 2))]
             # The token before a number is the one that chooses it.
-            asking = at[4 * number : 4 * number + 4] - 1
-            seen = weights[i, :HEADS][:, asking][:, :, cells].sum(-1)
-            losses.append(-(seen.float() + 1e-4).log().mean())
-    return torch.stack(losses).mean() if losses else torch.zeros(())
+            looks.append((i, at[4 * number : 4 * number + 4] - 1, _cells(inputs, i, [box])))
+    return looks
 
 
-def unsought(weights: torch.Tensor, inputs: dict, asked: Sequence[Sequence[Row]], tokenizer) -> torch.Tensor:
-    """The same for the last word of a name in the question, and all objects of that name. `weights` is of the layer
-    SEEKING. A name finds by what it is; an answer would first have to learn which name it is about."""
-    losses, ends = [], {}
+def unsought(inputs: dict, asked: Sequence[Sequence[Row]], tokenizer) -> list[Look]:
+    """At what the last word of a name in the question should look, in the layer SEEKING: at all objects of that name. A name
+    finds by what it is; an answer would first have to learn which name it is about."""
+    looks, ends = [], {}
     for i, row, own in questions_of(inputs, asked):
         named = [box for box in row.boxes if box.label in row.question.text]
         if not named or row.kind not in (*PLACES, "whereabouts", "count", "presence"):
@@ -161,14 +159,31 @@ def unsought(weights: torch.Tensor, inputs: dict, asked: Sequence[Sequence[Row]]
             ends[name] = torch.tensor([tokenizer(f" {name}{end}")["input_ids"][-1] for end in ("", "s")])
         prompt = own[inputs["labels"][i, own] == -100]
         at = prompt[torch.isin(inputs["input_ids"][i, prompt], ends[name])]
-        if not len(at):
-            continue
-        _, height, width = inputs["image_grid_thw"][i].tolist()
-        visual = inputs["mm_token_type_ids"][i].nonzero().flatten()
-        boxes = [box for box in named if box.label == name]
-        cells = visual[list(cells_of(boxes, height // 2, width // 2))]
-        losses.append(-(weights[i, :HEADS, at[-1], cells].sum(-1).float() + 1e-4).log().mean())
-    return torch.stack(losses).mean() if losses else torch.zeros(())
+        if len(at):
+            looks.append((i, at[-1:], _cells(inputs, i, [box for box in named if box.label == name])))
+    return looks
+
+
+def _cells(inputs: dict, row: int, boxes: Sequence) -> torch.Tensor:
+    """The visual tokens of `boxes` in a row of the batch."""
+    _, height, width = inputs["image_grid_thw"][row].tolist()
+    return inputs["mm_token_type_ids"][row].nonzero().flatten()[list(cells_of(boxes, height // 2, width // 2))]
+
+
+def overlooked(weights: torch.Tensor, looks: Sequence[Look]) -> torch.Tensor:
+    """How little a batch looks at what it should: the mean of -log(attention on it) over looking tokens and HEADS heads.
+    `weights` is (rows, heads, tokens, tokens)."""
+    if not looks:
+        return torch.zeros(())
+    rows = torch.cat([torch.full_like(at, i) for i, at, _ in looks])
+    wanted = torch.zeros(len(rows), weights.shape[-1])
+    start = 0
+    for _, at, cells in looks:
+        wanted[start : start + len(at), cells] = 1
+        start += len(at)
+    # Taken out of the weights at once: every single look would fill a gradient of their whole size.
+    seen = weights[rows, :HEADS, torch.cat([at for _, at, _ in looks])].float()
+    return -((seen * wanted[:, None]).sum(-1) + 1e-4).log().mean()
 
 
 def answered(logits: torch.Tensor, inputs: dict, numbers, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -253,8 +268,8 @@ def train_place(
         what = -(spread * named[where][:, : spread.shape[1]].log_softmax(-1)).sum(-1)
         numbers = numbers_of(inputs, asked, tokens)
         answers, sides = answered(logits, inputs, numbers, tokens)
-        blind = unseen(out.attentions[LOOKING], inputs, numbers)
-        lost = unsought(out.attentions[SEEKING], inputs, asked, processor.tokenizer)
+        blind = overlooked(out.attentions[LOOKING], unseen(inputs, numbers))
+        lost = overlooked(out.attentions[SEEKING], unsought(inputs, asked, processor.tokenizer))
         loss = answers + own + blind + lost + sum(each.mean() for each in (objects, what) if len(each))
         optimiser.zero_grad()
         loss.backward()
