@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from tinyrs.example import Box, Question, Task
 from tinyrs.parse import format_boxes
 from training.pocket.place import (
+    _attend,
     answered,
     batches,
     names,
@@ -85,7 +88,9 @@ def test_tokens_are_named_after_their_object_or_the_scene(tokenizer):
 
 def test_looking_at_the_object_costs_less_than_looking_elsewhere(tokenizer):
     answer = format_boxes([snap(SHIP)])
-    row = Row(PIXELS, Question("Where is the ship?", Task.GROUNDING), answer, "", "locate", (SHIP,))
+    row = Row(
+        PIXELS, Question("Where is the ship?", Task.GROUNDING), answer, "", "locate", (SHIP,), (SHIP,) * 4
+    )
     batch = asked(tokenizer, row.question.text, answer)
     told = numbers_of(batch, [[row]], numbers(tokenizer))
     length = batch["input_ids"].shape[1]
@@ -103,10 +108,9 @@ def test_looking_at_the_object_costs_less_than_looking_elsewhere(tokenizer):
 
 
 def test_each_question_of_a_row_has_its_own_numbers(tokenizer):
+    question = Question("Where is the ship?", Task.GROUNDING)
     first, second = (
-        Row(
-            PIXELS, Question("Where is the ship?", Task.GROUNDING), format_boxes([box]), "", "locate", (SHIP,)
-        )
+        Row(PIXELS, question, format_boxes([box]), "", "locate", (SHIP,), (box,) * 8)
         for box in (snap(SHIP), Box(100, 200, 300, 400, "ship"))
     )
     count = Row(PIXELS, Question("How many ships?", Task.COUNTING), "10", "", "count", (SHIP,))
@@ -120,12 +124,15 @@ def test_each_question_of_a_row_has_its_own_numbers(tokenizer):
     batch["segments"] = torch.repeat_interleave(torch.tensor([1, 2, 3]), torch.tensor(lengths))[None]
     batch["segments"][:, :24] = 0
     found = numbers_of(batch, [[first, second, count]], numbers(tokenizer))
-    said = [tokenizer.convert_ids_to_tokens(batch["input_ids"][i, at].tolist()) for i, _, at in found]
+    said = [tokenizer.convert_ids_to_tokens(batch["input_ids"][i, at].tolist()) for i, at, _ in found]
+    assert [boxes for _, _, boxes in found] == [first.spoken[:4], second.spoken[:4]]
     assert said == [["0", "0", "330", "480"], ["100", "200", "300", "400"]]  # and not the ten ships
 
 
 def test_a_near_number_costs_less_than_a_far_one_and_words_cost_what_they_cost(tokenizer):
-    row = Row(PIXELS, Question("Where?", Task.GROUNDING), "[[100,200,300,400]]", "", "locate", (SHIP,))
+    row = Row(
+        PIXELS, Question("Where?", Task.GROUNDING), "[[100,200,300,400]]", "", "locate", (SHIP,), (SHIP,) * 4
+    )
     batch = asked(tokenizer, row.question.text, row.answer)
     table, told = numbers(tokenizer), batch["labels"][0, 1:] != -100
     found = numbers_of(batch, [[row]], table)
@@ -160,3 +167,19 @@ def test_batches_hold_every_row_once_and_rows_of_like_length():
     for batch in made:
         lengths = {len(rows[0].question.text.split()) for rows in batch}
         assert max(lengths) - min(lengths) <= 1
+
+
+def test_the_short_attention_is_the_plain_one_but_for_16_bits():
+    from transformers.models.qwen2_vl.modeling_qwen2_vl import eager_attention_forward
+
+    torch.manual_seed(0)
+    layer = SimpleNamespace(num_key_value_groups=2, training=False)
+    query, key, value = (torch.randn(2, heads, 9, 16) for heads in (4, 2, 2))
+    mask = (
+        torch.full((9, 9), torch.finfo(torch.bfloat16).min).triu(1)[None, None].expand(2, 1, 9, 9).bfloat16()
+    )
+    plain = eager_attention_forward(layer, query, key, value, mask.float(), 0.25)
+    short = _attend(layer, query, key, value, mask, scaling=0.25, dropout=0.0)
+    for one, other in zip(plain, short, strict=True):
+        assert one.shape == other.shape and torch.allclose(one, other.float(), atol=0.03)
+    assert short[1][0, 0, 0, 1:].sum() == 0  # nothing ahead

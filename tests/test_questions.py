@@ -166,6 +166,18 @@ def test_pictures_that_carry_no_such_question_are_one_sentence_and_not_tried_for
     assert set(rows.counts()) == {"locate_all"}
 
 
+@pytest.mark.parametrize("name", ["locate", "locate_all"])
+def test_every_number_of_a_box_is_told_whose_it_is(name):
+    for row in rows(name):
+        told = [int(number) for number in re.findall(r"\d+", row.reasoning + row.answer)]
+        assert len(told) == len(row.spoken)
+        for number, box in zip(told, row.spoken, strict=True):
+            fit = (*box.corners(), (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2)
+            assert min(abs(number - each) for each in fit) <= 10
+        last = [tuple(box.corners()) for box in parse(row.answer).boxes]
+        assert [tuple(questions.snap(box).corners()) for box in row.spoken[-4 * len(last) :: 4]] == last
+
+
 def test_both_corners_are_told_in_the_order_of_the_box():
     for row in rows("locate"):
         told = [int(number) for number in re.findall(r"\d+", row.reasoning)[-4:]]

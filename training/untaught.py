@@ -67,7 +67,7 @@ def untaught(source: Path, folder: Path, known: Sequence, anew: int | None, step
         views = read(model, processor, shown, min(ROWS * steps, VIEWS), say=say)
         asked = VariedRows(views, MIXTURES["0_place"], 0, False, seed + 8, together=TOGETHER)
         # Its merger has been quietened already: `again`.
-        train_place(model, processor, asked, steps, again=True, say=say)
+        train_place(model, processor, [asked], steps, again=True, say=say)
     save_like(model, source, folder, PIXELS)
     told = declared(folder) | {"thinking": False, "system": SYSTEM, "about": ABOUT, "measured": {}}
     (folder / "tinyrs.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

@@ -229,8 +229,9 @@ class Build:
         mixture, seed = MIXTURES["0_place"], self.args.seed + 7
         shown = VariedRows(self.train, mixture, self.args.views, False, seed, together=TOGETHER)
         views = read(model, processor, shown, self.args.views, say=say)
-        asked = VariedRows(views, mixture, 0, False, seed + 1, together=2 * TOGETHER)
-        train_place(model, processor, asked, self.args.place_steps, say=say)
+        short = VariedRows(views, mixture, 0, False, seed + 1, together=2 * TOGETHER)
+        reasoned = VariedRows(views, mixture, 0, True, seed + 2, together=3)
+        train_place(model, processor, [short, short, reasoned], self.args.place_steps, say=say)
         save_like(model, eyes, folder)
         return folder
 

@@ -9,6 +9,7 @@ four sides of its box, in the words that answers use: the tokens of the numbers.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tinyrs.example import Box
 from tinyrs.parse import parse
 from training.pocket.batches import cells_of
 from training.pocket.features import FeaturesProcessor, handed_on
@@ -118,31 +120,32 @@ def questions_of(inputs: dict, asked: Sequence[Sequence[Row]]) -> Iterator[tuple
             yield i, row, own.nonzero().flatten()
 
 
-def numbers_of(inputs: dict, asked: Sequence[Sequence[Row]], tokens: torch.Tensor) -> list[tuple[int, Row, torch.Tensor]]:
-    """(row of the batch, question, where the numbers of its boxes stand) for the questions that boxes answer."""
-    found = []
-    for i, row, own in questions_of(inputs, asked):
-        at = own[torch.isin(inputs["labels"][i, own], tokens)]
-        if row.kind in PLACES and len(at) == 4 * len(parse(row.answer).boxes):
-            found.append((i, row, at))
-    return found
-
-
-PLACES = ("locate", "locate_all")
-"""Kinds of questions that boxes answer."""
-
-
+NAMING = ("locate", "locate_all", "whereabouts", "count", "presence")
+"""Kinds of questions that name what to look for."""
+Spoken = tuple[int, torch.Tensor, Sequence[Box]]
+"""(row of the batch, where numbers of boxes stand in what is said, the box of each)."""
 Look = tuple[int, torch.Tensor, torch.Tensor]
 """(row of the batch, tokens that look, visual tokens that they should look at)."""
 
 
-def unseen(inputs: dict, numbers: Sequence[tuple[int, Row, torch.Tensor]]) -> list[Look]:
-    """At what the numbers of boxes in the answers (`numbers_of`) should look, in the layer LOOKING: at their object."""
+def numbers_of(inputs: dict, asked: Sequence[Sequence[Row]], tokens: torch.Tensor) -> list[Spoken]:
+    """The numbers of boxes in what is said, question by question. `tokens` are those of NUMBERS."""
+    found = []
+    for i, row, own in questions_of(inputs, asked):
+        at = own[torch.isin(inputs["labels"][i, own], tokens)]
+        # Without a reasoning there are those of the answer alone.
+        if row.spoken and len(at) in (len(row.spoken), 4 * len(parse(row.answer).boxes)):
+            found.append((i, at, row.spoken[-len(at) :]))
+    return found
+
+
+def unseen(inputs: dict, numbers: Sequence[Spoken]) -> list[Look]:
+    """At what the numbers of boxes should look, in the layer LOOKING: at their object."""
     looks = []
-    for i, row, at in numbers:
-        for number, box in enumerate(parse(row.answer).boxes):
-            # The token before a number is the one that chooses it.
-            looks.append((i, at[4 * number : 4 * number + 4] - 1, _cells(inputs, i, [box])))
+    for i, at, boxes in numbers:
+        # The token before a number is the one that chooses it.
+        for box, own in itertools.groupby(range(len(at)), key=lambda each: boxes[each]):
+            looks.append((i, at[list(own)] - 1, _cells(inputs, i, [box])))
     return looks
 
 
@@ -152,7 +155,7 @@ def unsought(inputs: dict, asked: Sequence[Sequence[Row]], tokenizer) -> list[Lo
     looks, ends = [], {}
     for i, row, own in questions_of(inputs, asked):
         named = [box for box in row.boxes if box.label in row.question.text]
-        if not named or row.kind not in (*PLACES, "whereabouts", "count", "presence"):
+        if not named or row.kind not in NAMING:
             continue
         name = max((box.label for box in named), key=len)
         if name not in ends:
@@ -193,7 +196,7 @@ def answered(logits: torch.Tensor, inputs: dict, numbers, tokens: torch.Tensor) 
     told = labels != -100
     losses = F.cross_entropy(logits, labels[told], reduction="none")
     boxes = torch.zeros_like(told)
-    for i, _, at in numbers:
+    for i, at, _ in numbers:
         boxes[i, at - 1] = True
     boxes = boxes[told]
     right = near(10.0 * (labels[told][boxes][:, None] == tokens).float().argmax(1))
@@ -210,19 +213,47 @@ def batches(rows: VariedRows, size: int, ahead: int = 8) -> Iterator[list[list[R
             yield asked[batch * size : (batch + 1) * size]
 
 
+def _attend(module, query, key, value, mask, scaling, **_) -> tuple[torch.Tensor, torch.Tensor]:
+    """Qwen2-VL's plain attention without its detour to 32 bits, which takes more time than the products: softmax reckons in 32
+    bits inside and gives 16 either way."""
+    groups = module.num_key_value_groups
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    with torch.autocast("cpu", enabled=False):
+        query, key, value = (each.bfloat16() for each in (query, key, value))
+        weights = (query * scaling) @ key.transpose(2, 3)
+        if mask is not None:
+            weights = weights.add_(mask)
+        weights = weights.softmax(-1)
+        return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+@contextlib.contextmanager
+def _short_attention() -> Iterator[None]:
+    """While open, every Qwen2-VL language model with plain attention uses `_attend`."""
+    from transformers.models.qwen2_vl import modeling_qwen2_vl as module
+
+    original = module.eager_attention_forward
+    module.eager_attention_forward = _attend
+    try:
+        yield
+    finally:
+        module.eager_attention_forward = original
+
+
 def train_place(
     model,
     processor,
-    rows: VariedRows,
+    rows: Sequence[VariedRows],
     steps: int,
     peak: float = 1e-3,
     batch: int = ROWS,
     again: bool = False,
     say: Callable = print,
 ) -> None:
-    """Train `model` in place, its tower apart: answers to `rows`, which have Features for pictures, and the place of every
-    visual token. The rate falls to nothing over the steps.
+    """Train `model` in place, its tower apart: what `rows` say, and the place of every visual token. The rate falls to nothing
+    over the steps.
 
+    rows    with Features for pictures; the steps take them from one after the other
     again   the model knows its places, and learns them anew for a tower or a resolution that has changed
     """
     collate = Collator(FeaturesProcessor(processor))
@@ -248,12 +279,15 @@ def train_place(
     learning = [p for p in (*model.parameters(), *heads.parameters()) if p.requires_grad]
     optimiser = torch.optim.AdamW(learning, betas=(0.9, 0.98), weight_decay=0.02)
     started, running = time.monotonic(), {}
-    for step, asked in enumerate(itertools.islice(batches(rows, batch), steps)):
+    sources = [batches(each, batch) for each in rows]
+    for step in range(steps):
+        source = step % len(rows)
+        asked, chat = next(sources[source]), rows[source].side_by_side
         for group in optimiser.param_groups:
             group["lr"] = rate(peak, step, 50, step / steps, 0.01)
-        inputs = collate([rows.side_by_side(each) for each in asked])
+        inputs = collate([chat(each) for each in asked])
         given = {name: value for name, value in inputs.items() if name not in ("features", "labels")}
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), _short_attention():
             pictures = handed_on(tower, inputs["features"], inputs["image_grid_thw"])
             out = model.model(**given, mm_encoder_outputs=pictures, output_attentions=True)
             logits = model.lm_head(out.last_hidden_state[:, :-1][inputs["labels"][:, 1:] != -100]).float()

@@ -22,7 +22,12 @@ from training.pocket.pictures import OBJECTS, Known
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One question about one view; `kind` names its maker in counts and logs, `boxes` are all objects of the view."""
+    """One question about one view.
+
+    kind     names its maker in counts and logs
+    boxes    all objects of the view
+    spoken   for each number of the reasoning and then of the answer, the box that it is of; () where none is
+    """
 
     pixels: np.ndarray
     question: Question
@@ -30,6 +35,7 @@ class Row:
     reasoning: str
     kind: str = ""
     boxes: tuple[Box, ...] = ()
+    spoken: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,10 +179,15 @@ _ORDERS: dict[str, Callable[[Box], float]] = {
 """In which order somebody looks who was asked for the leftmost, ..., the largest one: the wanted one comes first."""
 
 
+def _shown(boxes: Sequence[Box], relation: str = "leftmost") -> list[Box]:
+    """Those of `boxes` that a listing tells of, in its order."""
+    return sorted(boxes, key=_ORDERS[relation])[:5]
+
+
 def _listing(name: str, boxes: Sequence[Box], relation: str = "leftmost") -> str:
     if len(boxes) == 1:
         return f"I see one {name}, {place(boxes[0])}, around {_spot(boxes[0])}."
-    shown = sorted(boxes, key=_ORDERS[relation])[:5]
+    shown = _shown(boxes, relation)
     more = " and more" if len(boxes) > len(shown) else ""
     count = NUMBERS[len(boxes)] if len(boxes) <= 10 else "many"
     return f"I see {count} {plural(name)}: " + "; ".join(f"one at {_spot(b)}" for b in shown) + more + "."
@@ -201,10 +212,12 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
     name, say = target.label, Phrases(rng)
     same = [b for b in boxes if b.label == name]
     relation = "leftmost"
+    pairs = _shown(same)
     if len(same) == 1:
         phrase, why = say.one(phrase, phrase, a(name)), "It is the only one."
     else:
         relation = phrase.split()[1]
+        pairs = [*_shown(same, relation), target]
         why = f"The {relation} one is {place(target)}, around {_spot(target)}."
     form = say.one(LOCATE, LOCATE, LOCATE, "Where is {phrase}?", "Locate {phrase}.")
     reasoning = " ".join(
@@ -226,6 +239,7 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
         reasoning,
         "locate",
         tuple(boxes),
+        tuple(box for box in pairs for _ in range(2)) + (target,) * 8,
     )
 
 
@@ -251,7 +265,8 @@ def locate_all(known: Known, rng: np.random.Generator) -> Row | None:
     same = sorted((b for b in boxes if b.label == name), key=lambda b: (b.x1 + b.x2, b.y1 + b.y2))[:8]
     answer = ", ".join(format_boxes([snap(b)]) for b in same)
     question = Question(LOCATE.format(phrase=f"all {plural(name)}"), Task.GROUNDING)
-    return Row(pixels, question, answer, _listing(name, same), "locate_all", tuple(boxes))
+    spoken = tuple(box for box in _shown(same) for _ in range(2)) + tuple(box for box in same for _ in range(4))
+    return Row(pixels, question, answer, _listing(name, same), "locate_all", tuple(boxes), spoken)
 
 
 def count(known: Known, rng: np.random.Generator) -> Row | None:
