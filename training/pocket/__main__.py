@@ -32,9 +32,9 @@ MIXTURES = {
     },
     "1_pretrain": {"describe": 0.22, "classify": 0.13, "locate_all": 0.5, "whereabouts": 0.15},
     "2_sft": {
-        "classify": 0.52,
+        "classify": 0.48,
         "describe": 0.02,
-        "locate": 0.24,
+        "locate": 0.28,
         "locate_all": 0.02,
         "whereabouts": 0.02,
         "count": 0.025,
