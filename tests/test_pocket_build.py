@@ -15,7 +15,7 @@ from training.pocket.model import MAX_PIXELS
 from training.pocket.scenes import draw
 
 SMALL = (
-    "--drawn=24 --teacher_minutes=0.02 --detector_minutes=0.02 --eyes_minutes=0.02 --place_steps=1 "
+    "--drawn=24 --teacher_minutes=0.02 --detector_minutes=0.02 --eyes_minutes=0.02 --views=16 --place_steps=3 "
     "--pretrain_rows=16 --sft_rows=16 --cot_rows=16 --reward_rows=8"
 ).split()
 

@@ -4,7 +4,7 @@
 
 DIR holds any of the folders aid, nwpu_vhr10 and rsvqa in their published layouts; without it the build learns from
 drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, so a
-build that was stopped goes on. Two cores need two and a half hours; dev/LOG.md has the curve and what was tried.
+build that was stopped goes on. Two cores need a little over three hours; dev/LOG.md has the curve and what was tried.
 """
 
 from __future__ import annotations
@@ -334,13 +334,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--detector_minutes", type=float, default=24, help="minutes for the convolutional finder of objects"
     )
-    made.add_argument("--eyes_minutes", type=float, default=45, help="minutes for the vision tower")
+    made.add_argument("--eyes_minutes", type=float, default=80, help="minutes for the vision tower")
     made.add_argument("--views", type=int, default=16_000, help="views that the tower reads for the next step")
-    made.add_argument("--place_steps", type=int, default=5000, help="steps that teach where things are")
+    made.add_argument("--place_steps", type=int, default=6000, help="steps that teach where things are")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
-    made.add_argument("--sft_rows", type=int, default=28_800, help="rows of stage S, of up to four questions each")
+    made.add_argument("--sft_rows", type=int, default=14_400, help="rows of stage S, of up to four questions each")
     made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")
-    made.add_argument("--cot_rows", type=int, default=13_600, help="rows of stage C")
+    made.add_argument("--cot_rows", type=int, default=12_000, help="rows of stage C")
     made.add_argument(
         "--reward_rows", type=int, default=0, help="prompts of stage R; it made this pair's answers worse (dev/LOG.md)"
     )

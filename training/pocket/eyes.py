@@ -185,9 +185,10 @@ def train_eyes(
     say: Callable[[str], None] = print,
     after: Callable[[Eyes], None] | None = None,
 ) -> Eyes:
-    """Train `tower` in place for `minutes`; every other step looks for objects, the others at scenes.
+    """Train `tower` in place for `minutes`, in turns on scenes and on objects.
 
-    The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at the sizes of the app.
+    The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at the sizes of the app, and there
+    two of three steps look for objects, which take longer to learn.
     `after` is called with the eyes every five minutes and at the end.
     """
     eyes = Eyes(tower, len(scenes.classes), teacher, detector)
@@ -196,12 +197,13 @@ def train_eyes(
     optimiser = torch.optim.AdamW(
         [{"params": deep, "weight_decay": 0.05}, {"params": flat, "weight_decay": 0.0}], betas=(0.9, 0.98)
     )
-    kinds = ["scenes", "objects"] if objects.known else ["scenes"]
 
     def draw(step: int, near: bool):
-        if kinds[step % len(kinds)] == "objects":
-            return objects.draw(*((16, 280) if near else (20, 224)))
-        return scenes.draw(64, 140 if near else 112)
+        turns = (("scenes", "objects"), ("scenes", "objects", "objects"))[near] if objects.known else ("scenes",)
+        kind = turns[step % len(turns)]
+        if kind == "objects":
+            return kind, objects.draw(*((16, 280) if near else (20, 224)))
+        return kind, scenes.draw(64, 140 if near else 112)
 
     started, step, seen, told = time.monotonic(), 0, 0, 0.0
     running: dict[str, float] = {}
@@ -210,8 +212,7 @@ def train_eyes(
         while (share := (time.monotonic() - started) / 60 / minutes) < 1:
             for group in optimiser.param_groups:
                 group["lr"] = rate(peak, step, 100, share, 0.01)
-            batch, coming = coming.result(), aside.submit(draw, step + 1, share > 0.6)
-            kind = kinds[step % len(kinds)]
+            (kind, batch), coming = coming.result(), aside.submit(draw, step + 1, share > 0.6)
             measure, guide = (finding_loss, detector) if kind == "objects" else (scene_loss, teacher)
             loss = measure(eyes, guide, *batch)
             seen += len(batch[0])
