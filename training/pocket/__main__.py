@@ -4,7 +4,7 @@
 
 DIR holds any of the folders aid, nwpu_vhr10 and rsvqa in their published layouts; without it the build learns from
 drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, so a
-build that was stopped goes on. Two cores need a little over three hours; dev/LOG.md has the curve and what was tried.
+build that was stopped goes on. Two cores need four hours; dev/LOG.md has the curve and what was tried.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 MIXTURES = {
     "0_place": {
-        "classify": 0.14,
+        "classify": 0.3,
         "describe": 0.02,
-        "locate": 0.46,
-        "locate_all": 0.12,
-        "whereabouts": 0.08,
+        "locate": 0.36,
+        "locate_all": 0.08,
+        "whereabouts": 0.04,
         "count": 0.04,
         "presence": 0.04,
-        "published": 0.1,
+        "published": 0.12,
     },
     "1_pretrain": {"describe": 0.22, "classify": 0.13, "locate_all": 0.5, "whereabouts": 0.15},
     "2_sft": {
@@ -336,9 +336,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--eyes_minutes", type=float, default=80, help="minutes for the vision tower")
     made.add_argument("--views", type=int, default=16_000, help="views that the tower reads for the next step")
-    made.add_argument("--place_steps", type=int, default=6000, help="steps that teach where things are")
+    made.add_argument("--place_steps", type=int, default=9000, help="steps that teach where things are")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
-    made.add_argument("--sft_rows", type=int, default=14_400, help="rows of stage S, of up to four questions each")
+    made.add_argument("--sft_rows", type=int, default=20_000, help="rows of stage S, of up to four questions each")
     made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")
     made.add_argument("--cot_rows", type=int, default=12_000, help="rows of stage C")
     made.add_argument(
