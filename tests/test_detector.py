@@ -8,7 +8,7 @@ import torch
 
 from tinyrs.example import Box
 from training.pocket.batches import TOKEN, ObjectBatches, object_map
-from training.pocket.detector import Detector, boxes_of, object_loss, spotted, train_detector
+from training.pocket.detector import Detector, boxes_of, object_loss, pick, spotted, train_detector
 from training.pocket.pictures import OBJECTS, Known, drawn
 
 BOXES = (Box(130, 260, 380, 490, "ship"), Box(610, 640, 660, 700, "vehicle"))
@@ -30,10 +30,24 @@ def test_boxes_come_back_out_of_an_object_map():
 def test_who_reads_everything_spots_everything_and_who_reads_another_class_nothing():
     picture = Known(np.zeros((8 * TOKEN, 8 * TOKEN, 3), np.uint8), "test", boxes=BOXES, complete=True)
     told = spotted(lambda _: reading(), [picture], 10**6)
-    assert told == {"class": 1.0, "overlap": 1.0, "half": 1.0, "hit": 1.0, "n": 2, "only": 2}
+    assert told == {"class": 1.0, "overlap": 1.0, "half": 1.0, "meant": 1.0, "n": 2, "phrases": 2}
     turned = [Box(b.x1, b.y1, b.x2, b.y2, OBJECTS[0]) for b in BOXES]
     told = spotted(lambda _: reading(turned), [picture], 10**6)
-    assert (told["class"], told["hit"]) == (0.0, 0.0) and told["overlap"] == 1.0
+    assert (told["class"], told["meant"]) == (0.0, 0.0) and told["overlap"] == 1.0
+
+
+def test_of_several_the_one_that_the_phrase_means_is_picked():
+    left, twin, right, doubtful = (
+        Box(0, 0, 100, 100),
+        Box(10, 0, 110, 100),
+        Box(700, 500, 900, 800),
+        Box(950, 0, 999, 50),
+    )
+    boxes, sure = [twin, left, right, doubtful], [0.7, 0.9, 0.6, 0.4]
+    assert pick(boxes, sure, "leftmost") == left and pick(boxes, sure, "rightmost") == right
+    assert pick(boxes, sure, "largest") == right and pick(boxes, sure, "topmost") == left
+    assert pick(boxes, sure, "airplane") == left  # the only one of its class: the surest
+    assert pick(boxes, [0.1, 0.2, 0.3, 0.4], "leftmost") == doubtful
 
 
 def test_being_off_by_a_share_of_its_size_costs_a_small_object_as_much_as_a_large_one():

@@ -14,6 +14,7 @@ from tinyrs.example import Box, Example, Task
 from tinyrs.metrics import score
 from tinyrs.parse import parse
 from tinyrs.prompt import guess_task, target
+from tinyrs.sources import ORDERS
 from tinyrs.strictjson import BadData
 from training.pocket import questions
 from training.pocket.pictures import Known, Mixed
@@ -213,5 +214,5 @@ def test_who_is_asked_for_the_leftmost_one_names_it_first():
         (target,) = parse(row.answer).boxes
         middle = ((target.x1 + target.x2) / 2, (target.y1 + target.y2) / 2)
         assert max(abs(float(a) - b) for a, b in zip(listed[0], middle, strict=True)) <= 10
-        related |= {word for word in questions._ORDERS if word in row.question.text}
-    assert related == set(questions._ORDERS)
+        related |= {word for word in ORDERS if word in row.question.text}
+    assert related == set(ORDERS)

@@ -7,7 +7,7 @@ Every file named inside a data set is opened through tinyrs/paths.py. Boxes come
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,20 @@ def nwpu_scenes(folder: Path) -> list[tuple[Path, tuple[int, int], tuple[Box, ..
     return scenes
 
 
+def _area(box: Box) -> float:
+    return (box.x2 - box.x1) * (box.y2 - box.y1)
+
+
+ORDERS: dict[str, Callable[[Box], float]] = {
+    "leftmost": lambda box: box.x1 + box.x2,
+    "rightmost": lambda box: -(box.x1 + box.x2),
+    "topmost": lambda box: box.y1 + box.y2,
+    "bottommost": lambda box: -(box.y1 + box.y2),
+    "largest": lambda box: -_area(box),
+}
+"""By what boxes are ordered for the leftmost, ..., the largest one to come first."""
+
+
 def phrases(boxes: Sequence[Box], margin: float = 30.0) -> list[tuple[str, Box]]:
     """Phrases that mean exactly one of `boxes`: "the bridge", "the leftmost tennis court", "the largest
     ship".
@@ -140,24 +154,14 @@ def phrases(boxes: Sequence[Box], margin: float = 30.0) -> list[tuple[str, Box]]
         if len(same) == 1:
             found.append((f"the {label}", same[0]))
             continue
-        relations = {
-            "leftmost": lambda box: box.x1 + box.x2,
-            "rightmost": lambda box: -(box.x1 + box.x2),
-            "topmost": lambda box: box.y1 + box.y2,
-            "bottommost": lambda box: -(box.y1 + box.y2),
-        }
-        for word, key in relations.items():
-            first, second = sorted(same, key=key)[:2]
-            if key(second) - key(first) >= 2 * margin:
+        for word, order in ORDERS.items():
+            first, second = sorted(same, key=order)[:2]
+            clear = order(second) - order(first) >= 2 * margin
+            if word == "largest":
+                clear = _area(first) >= 1.3 * _area(second)
+            if clear:
                 found.append((f"the {word} {label}", first))
-        big, next_big = sorted(same, key=_area, reverse=True)[:2]
-        if _area(big) >= 1.3 * _area(next_big):
-            found.append((f"the largest {label}", big))
     return found
-
-
-def _area(box: Box) -> float:
-    return (box.x2 - box.x1) * (box.y2 - box.y1)
 
 
 def read_nwpu(folder: Path) -> list[Example]:

@@ -17,7 +17,7 @@ from torch import nn
 from tinyrs.example import BOX_SCALE, Box
 from tinyrs.metrics import iou
 from tinyrs.sight import resized
-from tinyrs.sources import phrases
+from tinyrs.sources import ORDERS, phrases
 from training.pocket import vary
 from training.pocket.batches import TOKEN, ObjectBatches, normalise
 from training.pocket.model import MIN_PIXELS
@@ -103,8 +103,8 @@ def boxes_of(read: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
 @torch.no_grad()
 def spotted(reader: Callable, known: Sequence[Known], pixels: int) -> dict[str, float]:
     """How well `reader` (pictures -> what is read of each cell) finds the objects of `known`: for the cell in which an
-    object's middle lies, `class` right and `overlap` with its box; for an object that is the only one of its class,
-    `hit` is the share of those whose highest cell overlaps by half."""
+    object's middle lies, `class` right and `overlap` with its box; for the phrases that mean one of them
+    (tinyrs.sources.phrases), `meant` is the share of those for which the box that `pick` chooses overlaps by half."""
     right, overlaps, hits = [], [], []
     for each in known:
         height, width = each.pixels.shape[:2]
@@ -112,15 +112,30 @@ def spotted(reader: Callable, known: Sequence[Known], pixels: int) -> dict[str, 
         rows, columns = height // TOKEN, width // TOKEN
         view = vary.resize(each.pixels, width, height)
         read = reader(normalise(torch.from_numpy(view.copy()).permute(2, 0, 1)[None].float()))[0].float()
-        boxes = boxes_of(read, rows, columns).tolist()
+        boxes = [Box(*sides) for sides in boxes_of(read, rows, columns).tolist()]
         for box in each.boxes:
             x, y = (box.x1 + box.x2) / 2 / BOX_SCALE, (box.y1 + box.y2) / 2 / BOX_SCALE
             cell = min(rows - 1, int(y * rows)) * columns + min(columns - 1, int(x * columns))
             right.append(read[cell, : len(OBJECTS)].argmax().item() == OBJECTS.index(box.label))
-            overlaps.append(iou(Box(*boxes[cell]), box))
+            overlaps.append(iou(boxes[cell], box))
         for phrase, box in phrases(each.boxes):
-            if phrase == f"the {box.label}":
-                cell = read[:, OBJECTS.index(box.label)].argmax().item()
-                hits.append(iou(Box(*boxes[cell]), box) >= 0.5)
-    told = {"class": right, "overlap": overlaps, "half": [o >= 0.5 for o in overlaps], "hit": hits}
-    return {name: round(float(np.mean(values)), 3) for name, values in told.items()} | {"n": len(right), "only": len(hits)}
+            sure = read[:, OBJECTS.index(box.label)].sigmoid().tolist()
+            hits.append(iou(pick(boxes, sure, phrase.split()[1]), box) >= 0.5)
+    told = {"class": right, "overlap": overlaps, "half": [o >= 0.5 for o in overlaps], "meant": hits}
+    return {name: round(float(np.mean(values)), 3) for name, values in told.items()} | {
+        "n": len(right),
+        "phrases": len(hits),
+    }
+
+
+def pick(boxes: Sequence[Box], sure: Sequence[float], relation: str) -> Box:
+    """Of the boxes of cells the one that is `relation` (of tinyrs.sources.ORDERS) among those of a class, when `sure` says how sure
+    each cell is of the class; the surest one for another word, or where none is at least half sure."""
+    falling = sorted(range(len(boxes)), key=lambda cell: -sure[cell])
+    if relation not in ORDERS or sure[falling[0]] < 0.5:
+        return boxes[falling[0]]
+    kept: list[Box] = []  # of boxes that overlap, the surest
+    for cell in falling:
+        if sure[cell] >= 0.5 and all(iou(boxes[cell], other) < 0.3 for other in kept):
+            kept.append(boxes[cell])
+    return min(kept, key=ORDERS[relation])

@@ -36,7 +36,7 @@ OBJECTS = sources.NWPU_CLASSES
 class Known:
     """A picture and what is known of it.
 
-    pixels     uint8, (height, width, 3)
+    pixels     uint8, (height, width, 3); of a view that the tower has read, its Features (training.pocket.features)
     label      its scene class, "" when unknown
     captions   true sentences about it
     boxes      its objects with their names; `complete` says that no object of OBJECTS is missing

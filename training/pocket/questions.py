@@ -7,7 +7,7 @@ from the same facts as the answer: what is seen, where, how many; never from the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from tinyrs.example import BOX_SCALE, Box, Question, Task
 from tinyrs.parse import format_boxes
 from tinyrs.prompt import CLASSIFY, COUNT, DESCRIBE, LOCATE, PRESENCE
-from tinyrs.sources import phrases, sentence
+from tinyrs.sources import ORDERS, phrases, sentence
 from training.pocket import vary
 from training.pocket.pictures import OBJECTS, Known
 
@@ -169,19 +169,10 @@ def describe(known: Known, rng: np.random.Generator) -> Row | None:
     return Row(scene_view(known, rng), question, sentence(told), reasoning, "describe")
 
 
-_ORDERS: dict[str, Callable[[Box], float]] = {
-    "leftmost": lambda box: box.x1 + box.x2,
-    "rightmost": lambda box: -(box.x1 + box.x2),
-    "topmost": lambda box: box.y1 + box.y2,
-    "bottommost": lambda box: -(box.y1 + box.y2),
-    "largest": lambda box: -(box.x2 - box.x1) * (box.y2 - box.y1),
-}
-"""In which order somebody looks who was asked for the leftmost, ..., the largest one: the wanted one comes first."""
-
-
 def _shown(boxes: Sequence[Box], relation: str = "leftmost") -> list[Box]:
-    """Those of `boxes` that a listing tells of, in its order."""
-    return sorted(boxes, key=_ORDERS[relation])[:5]
+    """Those of `boxes` that a listing tells of, in the order in which somebody looks who was asked for the leftmost, ..., the
+    largest one: the wanted one comes first."""
+    return sorted(boxes, key=ORDERS[relation])[:5]
 
 
 def _listing(name: str, boxes: Sequence[Box], relation: str = "leftmost") -> str:
