@@ -63,16 +63,25 @@ def _embed_by_product(self, patches: torch.Tensor) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def pictures_of_one_size() -> Iterator[None]:
+def replaced(*changes: tuple[object, str, object]) -> Iterator[None]:
+    """While open, the attribute `name` of `owner` is `value`, for each (owner, name, value)."""
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
+    try:
+        for change in changes:
+            setattr(*change)
+        yield
+    finally:
+        for original in originals:
+            setattr(*original)
+
+
+def pictures_of_one_size() -> contextlib.AbstractContextManager[None]:
     """While open, every Qwen2-VL tower expects batches of pictures of one size, and is faster for it."""
     from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed, VisionAttention
 
-    originals = VisionAttention.forward, PatchEmbed.forward
-    VisionAttention.forward, PatchEmbed.forward = _attend_in_batches, _embed_by_product
-    try:
-        yield
-    finally:
-        VisionAttention.forward, PatchEmbed.forward = originals
+    return replaced(
+        (VisionAttention, "forward", _attend_in_batches), (PatchEmbed, "forward", _embed_by_product)
+    )
 
 
 def look_around(tower, seed: int = 0) -> None:

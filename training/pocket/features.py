@@ -18,7 +18,7 @@ from training.pocket.eyes import pictures_of_one_size
 from training.pocket.pictures import Known
 from training.pocket.rows import VariedRows
 
-TOGETHER = 64
+AT_ONCE = 64
 """Views that are read in one go."""
 
 
@@ -38,7 +38,7 @@ def read(model, processor, rows: VariedRows, count: int, say: Callable[[str], No
 
     def prepare(start: int) -> list[tuple[Known, torch.Tensor, tuple[int, int, int]]]:
         made = []
-        for index in range(start, min(count, start + TOGETHER)):
+        for index in range(start, min(count, start + AT_ONCE)):
             view = rows.view(index)
             seen = processor.image_processor(images=[Image.fromarray(view.pixels)], return_tensors="pt")
             made.append((view, seen["pixel_values"].bfloat16(), tuple(seen["image_grid_thw"][0].tolist())))
@@ -46,8 +46,8 @@ def read(model, processor, rows: VariedRows, count: int, say: Callable[[str], No
 
     with ThreadPoolExecutor(1) as aside, pictures_of_one_size():
         coming = aside.submit(prepare, 0)
-        for start in range(0, count, TOGETHER):
-            made, coming = coming.result(), aside.submit(prepare, start + TOGETHER)
+        for start in range(0, count, AT_ONCE):
+            made, coming = coming.result(), aside.submit(prepare, start + AT_ONCE)
             for grid in {grid for *_, grid in made}:
                 alike = [each for each in made if each[2] == grid]
                 for some in (alike[i : i + 16] for i in range(0, len(alike), 16)):
@@ -58,7 +58,7 @@ def read(model, processor, rows: VariedRows, count: int, say: Callable[[str], No
                         replace(view, pixels=Features(own.clone(), grid))
                         for (view, *_), own in zip(some, patches, strict=True)
                     ]
-            if start // TOGETHER % 25 == 24:
+            if start // AT_ONCE % 25 == 24:
                 say(f"features: {len(found):,} of {count:,} views, {time.monotonic() - started:.0f} s")
     return found
 

@@ -9,7 +9,6 @@ four sides of its box, in the words that answers use: the tokens of the numbers.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from torch import nn
 from tinyrs.example import Box
 from tinyrs.parse import parse
 from training.pocket.batches import cells_of
+from training.pocket.eyes import replaced
 from training.pocket.features import FeaturesProcessor, handed_on
 from training.pocket.model import NUMBERS
 from training.pocket.questions import Row, snap
@@ -227,19 +227,6 @@ def _attend(module, query, key, value, mask, scaling, **_) -> tuple[torch.Tensor
         return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
-@contextlib.contextmanager
-def _short_attention() -> Iterator[None]:
-    """While open, every Qwen2-VL language model with plain attention uses `_attend`."""
-    from transformers.models.qwen2_vl import modeling_qwen2_vl as module
-
-    original = module.eager_attention_forward
-    module.eager_attention_forward = _attend
-    try:
-        yield
-    finally:
-        module.eager_attention_forward = original
-
-
 def train_place(
     model,
     processor,
@@ -256,6 +243,9 @@ def train_place(
     rows    with Features for pictures; the steps take them from one after the other
     again   the model knows its places, and learns them anew for a tower or a resolution that has changed
     """
+    from transformers.models.qwen2_vl import modeling_qwen2_vl
+
+    short = modeling_qwen2_vl, "eager_attention_forward", _attend
     collate = Collator(FeaturesProcessor(processor))
     model.set_attn_implementation("eager")  # the only one that shows its weights
     tower, words = model.model.visual, model.model.language_model
@@ -287,7 +277,7 @@ def train_place(
             group["lr"] = rate(peak, step, 50, step / steps, 0.01)
         inputs = collate([chat(each) for each in asked])
         given = {name: value for name, value in inputs.items() if name not in ("features", "labels")}
-        with torch.autocast("cpu", torch.bfloat16), _short_attention():
+        with torch.autocast("cpu", torch.bfloat16), replaced(short):
             pictures = handed_on(tower, inputs["features"], inputs["image_grid_thw"])
             out = model.model(**given, mm_encoder_outputs=pictures, output_attentions=True)
             logits = model.lm_head(out.last_hidden_state[:, :-1][inputs["labels"][:, 1:] != -100]).float()

@@ -35,6 +35,8 @@ MAKERS: dict[str, Callable] = {
 
 def view_of(known: Known, rng: np.random.Generator, maker: str) -> Known:
     """One view of a picture, as `maker` would make it, with what it and those like it can ask several questions about."""
+    if known.view:
+        return known
     if maker == "published":
         sides = rng.random() < 0.5
         asked = tuple(q for q in known.questions if sides or not rsvqa.SIDES.search(q[0].lower()))
