@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from tinyrs.example import Box, Question, Task
 from tinyrs.parse import format_boxes
 from training.pocket.place import (
+    LABEL,
     _attend,
     answered,
     batches,
@@ -143,12 +145,32 @@ def test_a_near_number_costs_less_than_a_far_one_and_words_cost_what_they_cost(t
         chosen = [int((table == word).nonzero()) + beside if word in table else None for word in right]
         for i, (word, number) in enumerate(zip(right, chosen, strict=True)):
             logits[i, word if number is None else table[number]] = 12
-        return answered(logits, batch, found, table)
+        return answered(logits, batch, [[row]], found, table)
 
     (_, exact), (_, near_by), (whole, far) = cost(0), cost(1), cost(40)
     assert exact < near_by < far and far - exact > 4 * (near_by - exact)
     words = len(right) - 4
     assert whole.item() == pytest.approx((4 * far.item() + words * 0.012) / len(right), rel=0.05)
+
+
+@pytest.mark.parametrize("kind, share", [("presence", 1 / 2), ("classify", LABEL / (LABEL + 1))])
+def test_a_label_counts_more_than_another_answer(tokenizer, kind, share):
+    rows = [
+        Row(PIXELS, Question(text, Task.VQA), "beach", "", as_kind)
+        for text, as_kind in (("What is this?", kind), ("Is it a beach?", "presence"))
+    ]
+    one, other = (asked(tokenizer, row.question.text, row.answer) for row in rows)
+    batch = {name: torch.cat([one[name], other[name][:, 24:]], 1) for name in one if "grid" not in name}
+    lengths = one["input_ids"].shape[1], other["input_ids"].shape[1] - 24
+    batch["segments"] = torch.repeat_interleave(torch.tensor([1, 2]), torch.tensor(lengths))[None]
+    batch["segments"][:, :24] = 0
+    labels, segments = batch["labels"][0, 1:], batch["segments"][0, 1:]
+    told = labels != -100
+    logits = torch.zeros(int(told.sum()), len(tokenizer))  # knows nothing, but the second answer by heart
+    known = segments[told] == 2
+    logits[known, labels[told][known]] = 50
+    cost, _ = answered(logits, batch, [rows], [], numbers(tokenizer))
+    assert cost.item() == pytest.approx(share * math.log(len(tokenizer)), rel=1e-4)
 
 
 class Lengths:

@@ -39,10 +39,10 @@ VISIBLE = 0.15
 """The merger's output is scaled by this once, or what the first layers add to a visual token is lost beside it."""
 BESIDE = 15.0
 """A number that lies so far from the right one (of 1000) is nearly right."""
-
-
+LABEL = 5.0
+"""What a token of a scene's label counts. A label is three tokens, the boxes of a row are a hundred."""
 ROWS = 8
-"""Rows of a step, of up to four questions each."""
+"""Rows of a step."""
 
 
 class Places(nn.Module):
@@ -189,11 +189,17 @@ def overlooked(weights: torch.Tensor, looks: Sequence[Look]) -> torch.Tensor:
     return -((seen * wanted[:, None]).sum(-1) + 1e-4).log().mean()
 
 
-def answered(logits: torch.Tensor, inputs: dict, numbers, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def answered(
+    logits: torch.Tensor, inputs: dict, asked: Sequence[Sequence[Row]], numbers: Sequence[Spoken], tokens: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross entropy of the answers' tokens, and of the numbers of boxes alone. `logits` (answers' tokens, words) are those
     that choose the labels, in their order. Near numbers are nearly right (`near`)."""
     labels = inputs["labels"][:, 1:]
     told = labels != -100
+    counts = torch.ones(labels.shape)
+    for i, row, own in questions_of(inputs, asked):
+        counts[i, own - 1] = LABEL if row.kind == "classify" else 1.0
+    counts = counts[told]
     losses = F.cross_entropy(logits, labels[told], reduction="none")
     boxes = torch.zeros_like(told)
     for i, at, _ in numbers:
@@ -201,7 +207,8 @@ def answered(logits: torch.Tensor, inputs: dict, numbers, tokens: torch.Tensor) 
     boxes = boxes[told]
     right = near(10.0 * (labels[told][boxes][:, None] == tokens).float().argmax(1))
     soft = -(right * logits[boxes].log_softmax(-1)[:, tokens]).sum(-1)
-    return torch.cat([losses[~boxes], soft]).mean(), soft.detach().mean()
+    total = (losses[~boxes] * counts[~boxes]).sum() + (soft * counts[boxes]).sum()
+    return total / counts.sum(), soft.detach().mean()
 
 
 def batches(rows: VariedRows, size: int, ahead: int = 8) -> Iterator[list[list[Row]]]:
@@ -227,6 +234,60 @@ def _attend(module, query, key, value, mask, scaling, **_) -> tuple[torch.Tensor
         return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
+class Lessons:
+    """What a model is taught about a batch. The heads that ask are thrown away with it; until then it listens to the
+    layers NAMED and PLACED."""
+
+    def __init__(self, model, tokenizer):
+        self.model, self.tokenizer, self.heard = model, tokenizer, {}
+        self.heads = Places(model.config.text_config.hidden_size)
+        self.tokens = torch.tensor([tokenizer(str(number))["input_ids"][0] for number in NUMBERS])
+        layers = model.model.language_model.layers
+        self.hooks = [
+            layers[at].register_forward_hook(lambda _, __, out, at=at: self.heard.__setitem__(at, _states(out)))
+            for at in (NAMED, PLACED)
+        ]
+
+    def close(self) -> None:
+        """Listen no more."""
+        for hook in self.hooks:
+            hook.remove()
+
+    def losses(self, inputs: dict, asked: Sequence[Sequence[Row]]) -> dict[str, torch.Tensor]:
+        """What each lesson costs the batch `inputs`, made of the questions `asked`; features in place of pictures. "numbers" is
+        the share of "answers" that boxes have, and no lesson of its own."""
+        given = {name: value for name, value in inputs.items() if name not in ("features", "labels")}
+        grids, labels = inputs["image_grid_thw"], inputs["labels"]
+        with torch.autocast("cpu", torch.bfloat16):
+            pictures = handed_on(self.model.model.visual, inputs["features"], grids)
+            out = self.model.model(**given, mm_encoder_outputs=pictures, output_attentions=True)
+            logits = self.model.lm_head(out.last_hidden_state[:, :-1][labels[:, 1:] != -100]).float()
+        visual = inputs["mm_token_type_ids"].bool()
+        named, placed = (self.heard[at][visual].float() for at in (NAMED, PLACED))
+        places, named = self.heads(named, placed, self.model.get_input_embeddings().weight, self.tokens)
+        firsts = [each[0] for each in asked]
+        values, known = wanted(grids, [row.boxes for row in firsts])
+        sides = -(near(values) * places.log_softmax(-1)).sum(-1)
+        where, spread = names(grids, firsts, self.tokenizer)
+        what = -(spread * named[where][:, : spread.shape[1]].log_softmax(-1)).sum(-1)
+        numbers = numbers_of(inputs, asked, self.tokens)
+        answers, said = answered(logits, inputs, asked, numbers, self.tokens)
+        lessons = {
+            "answers": answers,
+            "numbers": said,
+            "token": sides[:, :2].mean(),
+            "unseen": overlooked(out.attentions[LOOKING], unseen(inputs, numbers)),
+            "unsought": overlooked(out.attentions[SEEKING], unsought(inputs, asked, self.tokenizer)),
+        }
+        some = {"object": sides[:, 2:][known[:, 2:]], "what": what}
+        return lessons | {name: each.mean() for name, each in some.items() if len(each)}
+
+
+def _states(out) -> torch.Tensor:
+    """The hidden states in what a layer gives."""
+    return out[0] if isinstance(out, tuple) else out
+
+
 def train_place(
     model,
     processor,
@@ -248,25 +309,16 @@ def train_place(
     short = modeling_qwen2_vl, "eager_attention_forward", _attend
     collate = Collator(FeaturesProcessor(processor))
     model.set_attn_implementation("eager")  # the only one that shows its weights
-    tower, words = model.model.visual, model.model.language_model
+    tower = model.model.visual
     if not again:
         merger = tower.merger.mlp[2]
         merger.weight.data *= VISIBLE
         merger.bias.data *= VISIBLE
     tower.requires_grad_(False)
     tower.merger.requires_grad_(True)
-    tokens = torch.tensor([processor.tokenizer(str(number))["input_ids"][0] for number in NUMBERS])
-    heads, seen = Places(model.config.text_config.hidden_size), {}
-
-    def keep(name: str) -> Callable:
-        return lambda _, __, out: seen.__setitem__(name, out[0] if isinstance(out, tuple) else out)
-
-    hooks = [
-        words.register_forward_pre_hook(apart, with_kwargs=True),
-        words.layers[NAMED].register_forward_hook(keep("named")),
-        words.layers[PLACED].register_forward_hook(keep("placed")),
-    ]
-    learning = [p for p in (*model.parameters(), *heads.parameters()) if p.requires_grad]
+    lessons = Lessons(model, processor.tokenizer)
+    hook = model.model.language_model.register_forward_pre_hook(apart, with_kwargs=True)
+    learning = [p for p in (*model.parameters(), *lessons.heads.parameters()) if p.requires_grad]
     optimiser = torch.optim.AdamW(learning, betas=(0.9, 0.98), weight_decay=0.02)
     started, running = time.monotonic(), {}
     sources = [batches(each, batch) for each in rows]
@@ -275,42 +327,22 @@ def train_place(
         asked, chat = next(sources[source]), rows[source].side_by_side
         for group in optimiser.param_groups:
             group["lr"] = rate(peak, step, 50, step / steps, 0.01)
-        inputs = collate([chat(each) for each in asked])
-        given = {name: value for name, value in inputs.items() if name not in ("features", "labels")}
-        with torch.autocast("cpu", torch.bfloat16), replaced(short):
-            pictures = handed_on(tower, inputs["features"], inputs["image_grid_thw"])
-            out = model.model(**given, mm_encoder_outputs=pictures, output_attentions=True)
-            logits = model.lm_head(out.last_hidden_state[:, :-1][inputs["labels"][:, 1:] != -100]).float()
-        visual = inputs["mm_token_type_ids"].bool()
-        table = model.get_input_embeddings().weight
-        places, named = heads(seen["named"][visual].float(), seen["placed"][visual].float(), table, tokens)
-        firsts = [each[0] for each in asked]
-        values, known = wanted(inputs["image_grid_thw"], [row.boxes for row in firsts])
-        losses = -(near(values) * places.log_softmax(-1)).sum(-1)
-        own, objects = losses[:, :2].mean(), losses[:, 2:][known[:, 2:]]
-        where, spread = names(inputs["image_grid_thw"], firsts, processor.tokenizer)
-        what = -(spread * named[where][:, : spread.shape[1]].log_softmax(-1)).sum(-1)
-        numbers = numbers_of(inputs, asked, tokens)
-        answers, sides = answered(logits, inputs, numbers, tokens)
-        blind = overlooked(out.attentions[LOOKING], unseen(inputs, numbers))
-        lost = overlooked(out.attentions[SEEKING], unsought(inputs, asked, processor.tokenizer))
-        loss = answers + own + blind + lost + sum(each.mean() for each in (objects, what) if len(each))
+        with replaced(short):
+            losses = lessons.losses(collate([chat(each) for each in asked]), asked)
         optimiser.zero_grad()
-        loss.backward()
+        sum(loss for name, loss in losses.items() if name != "numbers").backward()
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimiser.step()
-        told = {"answers": answers, "token": own, "numbers": sides, "unseen": blind, "unsought": lost}
-        told |= {name: each.mean() for name, each in (("object", objects), ("what", what)) if len(each)}
         running |= {
-            name: 0.95 * running.get(name, value.item()) + 0.05 * value.item()
-            for name, value in told.items()
-            if value.isfinite()
+            name: 0.95 * running.get(name, loss.item()) + 0.05 * loss.item()
+            for name, loss in losses.items()
+            if loss.isfinite()
         }
         if step % 25 == 24:
             say(
                 f"place: step {step + 1}, {time.monotonic() - started:.0f} s, "
                 + str({name: round(value, 3) for name, value in running.items()})
             )
-    for hook in hooks:
-        hook.remove()
+    lessons.close()
+    hook.remove()
     model.requires_grad_(True)

@@ -175,13 +175,13 @@ def _shown(boxes: Sequence[Box], relation: str = "leftmost") -> list[Box]:
     return sorted(boxes, key=ORDERS[relation])[:5]
 
 
-def _listing(name: str, boxes: Sequence[Box], relation: str = "leftmost") -> str:
-    if len(boxes) == 1:
-        return f"I see one {name}, {place(boxes[0])}, around {_spot(boxes[0])}."
-    shown = _shown(boxes, relation)
-    more = " and more" if len(boxes) > len(shown) else ""
-    count = NUMBERS[len(boxes)] if len(boxes) <= 10 else "many"
-    return f"I see {count} {plural(name)}: " + "; ".join(f"one at {_spot(b)}" for b in shown) + more + "."
+def _listing(name: str, count: int, shown: Sequence[Box]) -> str:
+    """What somebody says who sees `count` of them and tells of those `shown`."""
+    if count == 1:
+        return f"I see one {name}, {place(shown[0])}, around {_spot(shown[0])}."
+    more = " and more" if count > len(shown) else ""
+    counted = NUMBERS[count] if count <= 10 else "many"
+    return f"I see {counted} {plural(name)}: " + "; ".join(f"one at {_spot(b)}" for b in shown) + more + "."
 
 
 _EXTENTS = (
@@ -202,13 +202,13 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
     phrase, target = meant[int(rng.integers(len(meant)))]
     name, say = target.label, Phrases(rng)
     same = [b for b in boxes if b.label == name]
-    relation = "leftmost"
-    pairs = _shown(same)
     if len(same) == 1:
+        pairs = shown = same
         phrase, why = say.one(phrase, phrase, a(name)), "It is the only one."
     else:
         relation = phrase.split()[1]
-        pairs = [*_shown(same, relation), target]
+        shown = _shown(same, relation)
+        pairs = [*shown, target]
         why = f"The {relation} one is {place(target)}, around {_spot(target)}."
     form = say.one(LOCATE, LOCATE, LOCATE, "Where is {phrase}?", "Locate {phrase}.")
     reasoning = " ".join(
@@ -218,7 +218,7 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
                 f"I look for {phrase}.",
                 f"Let me search for {plural(name)}.",
             ),
-            _listing(name, same, relation),
+            _listing(name, len(same), shown),
             why,
             say.one(*_EXTENTS).format(*snap(target).corners()),
         )
@@ -243,7 +243,7 @@ def whereabouts(known: Known, rng: np.random.Generator) -> Row | None:
     phrase, target = meant[int(rng.integers(len(meant)))]
     question = Question(f"In which part of the image is {phrase}?", Task.VQA)
     same = [b for b in boxes if b.label == target.label]
-    return Row(pixels, question, place(target), _listing(target.label, same), "whereabouts", tuple(boxes))
+    return Row(pixels, question, place(target), _listing(target.label, len(same), _shown(same)), "whereabouts", tuple(boxes))
 
 
 def locate_all(known: Known, rng: np.random.Generator) -> Row | None:
@@ -256,8 +256,9 @@ def locate_all(known: Known, rng: np.random.Generator) -> Row | None:
     same = sorted((b for b in boxes if b.label == name), key=lambda b: (b.x1 + b.x2, b.y1 + b.y2))[:8]
     answer = ", ".join(format_boxes([snap(b)]) for b in same)
     question = Question(LOCATE.format(phrase=f"all {plural(name)}"), Task.GROUNDING)
-    spoken = tuple(box for box in _shown(same) for _ in range(2)) + tuple(box for box in same for _ in range(4))
-    return Row(pixels, question, answer, _listing(name, same), "locate_all", tuple(boxes), spoken)
+    shown = _shown(same)
+    spoken = tuple(box for box in shown for _ in range(2)) + tuple(box for box in same for _ in range(4))
+    return Row(pixels, question, answer, _listing(name, len(same), shown), "locate_all", tuple(boxes), spoken)
 
 
 def count(known: Known, rng: np.random.Generator) -> Row | None:
@@ -274,7 +275,7 @@ def count(known: Known, rng: np.random.Generator) -> Row | None:
     if len(same) > 12:
         return None
     reasoning = (
-        _listing(name, same) + f" That makes {len(same)}."
+        _listing(name, len(same), _shown(same)) + f" That makes {len(same)}."
         if same
         else f"I look for {plural(name)} all over the image and see none."
     )
@@ -293,5 +294,5 @@ def presence(known: Known, rng: np.random.Generator) -> Row | None:
     name = there[int(rng.integers(len(there)))] if yes else absent[int(rng.integers(len(absent)))]
     question = Question(PRESENCE.format(phrase=a(name)), Task.VQA)
     same = [b for b in boxes if b.label == name]
-    seen = _listing(name, same) if same else f"I look for {plural(name)} all over the image and see none."
+    seen = _listing(name, len(same), _shown(same)) if same else f"I look for {plural(name)} all over the image and see none."
     return Row(pixels, question, "yes" if yes else "no", seen, "presence", tuple(boxes))
