@@ -17,6 +17,7 @@ from tinyrs.parse import format_boxes
 from tinyrs.prompt import CLASSIFY, COUNT, DESCRIBE, LOCATE, PRESENCE
 from tinyrs.sources import ORDERS, phrases, sentence
 from training.pocket import vary
+from training.pocket.drawing.layout import number
 from training.pocket.pictures import OBJECTS, Known
 
 
@@ -56,9 +57,6 @@ def plural(name: str) -> str:
 def a(name: str) -> str:
     """With its article: "an airplane", "a ship"."""
     return ("an " if name[0] in "aeiou" else "a ") + name
-
-
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def place(box: Box) -> str:
@@ -180,8 +178,7 @@ def _listing(name: str, count: int, shown: Sequence[Box]) -> str:
     if count == 1:
         return f"I see one {name}, {place(shown[0])}, around {_spot(shown[0])}."
     more = " and more" if count > len(shown) else ""
-    counted = NUMBERS[count] if count <= 10 else "many"
-    return f"I see {counted} {plural(name)}: " + "; ".join(f"one at {_spot(b)}" for b in shown) + more + "."
+    return f"I see {number(count)} {plural(name)}: " + "; ".join(f"one at {_spot(b)}" for b in shown) + more + "."
 
 
 _EXTENTS = (

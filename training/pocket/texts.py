@@ -27,6 +27,7 @@ from tinyrs.prompt import (
     target,
 )
 from tinyrs.suggestions import AID
+from training.pocket.drawing.layout import NUMBERS
 from training.pocket.pictures import OBJECTS
 from training.pocket.scenes import CLASSES, captions
 
@@ -68,7 +69,6 @@ _SIDES = (
     "right",
     "middle",
 )
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "many")
 
 
 def sample_texts(n: int = 400) -> list[str]:
@@ -101,7 +101,7 @@ def _facts(rng: np.random.Generator) -> dict[str, str]:
         "phrase": _one(rng, (f"the {_one(rng, _RELATIONS)} {thing}", f"the {thing}", f"{article} {thing}")),
         "one": f"{article} {thing}",
         "many": f"{thing}s",
-        "count": _one(rng, _NUMBERS),
+        "count": _one(rng, (*NUMBERS, "many")),
         "digit": str(rng.integers(0, 100)),
         "relation": _one(rng, _RELATIONS),
         "side": _one(rng, _SIDES),
