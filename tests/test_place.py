@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -189,6 +190,17 @@ def test_batches_hold_every_row_once_and_rows_of_like_length():
     for batch in made:
         lengths = {len(rows[0].question.text.split()) for rows in batch}
         assert max(lengths) - min(lengths) <= 1
+
+
+@pytest.mark.parametrize("done", [3, 7, 17])
+def test_batches_go_on_where_they_were_stopped(done):
+    def read(made):
+        return [[rows[0].answer for rows in batch] for batch in itertools.islice(made, 9)]
+
+    whole = batches(Lengths(), 4, ahead=7)
+    for _ in range(done):
+        next(whole)
+    assert read(batches(Lengths(), 4, ahead=7, done=done)) == read(whole)
 
 
 def test_the_short_attention_is_the_plain_one_but_for_16_bits():

@@ -128,9 +128,14 @@ class Build:
             made = empty()
             made.load_state_dict(load_file(path))
             return made.eval()
-        made = train()
+        made = train(self.kept(name))
         save_file({key: value.contiguous() for key, value in made.state_dict().items()}, path)
+        self.kept(name).unlink(missing_ok=True)
         return made
+
+    def kept(self, name: str) -> Path:
+        """Where the training of that name keeps its state until its result is there."""
+        return self.work / f"{name}.state"
 
     def teacher(self):
         """The convolutional teacher."""
@@ -142,7 +147,7 @@ class Build:
         teacher = self.network(
             "teacher",
             lambda: Teacher(len(train[2])),
-            lambda: train_teacher(batches, self.args.teacher_minutes, say=say),
+            lambda kept: train_teacher(batches, self.args.teacher_minutes, kept=kept, say=say),
         )
         say(f"teacher: {accuracy(teacher, *kept[:2], SIDE):.3f} of {len(kept[0])} kept-out scenes right")
         return teacher
@@ -154,7 +159,9 @@ class Build:
 
         objects = ObjectBatches(self.train, self.args.seed)
         detector = self.network(
-            "detector", Detector, lambda: train_detector(objects, self.args.detector_minutes, say=say)
+            "detector",
+            Detector,
+            lambda kept: train_detector(objects, self.args.detector_minutes, kept=kept, say=say),
         )
         say(f"detector: {self.spotted(detector)}")
         return detector
@@ -208,31 +215,35 @@ class Build:
             self.args.eyes_minutes,
             teacher,
             self.detector(),
+            kept=self.kept("0_eyes"),
             say=say,
             after=after,
         )
         save_like(model, start, folder)
+        self.kept("0_eyes").unlink(missing_ok=True)
         return folder
 
-    def place(self, eyes: Path) -> Path:
-        """The same with a language model that can tell where things are."""
+    def lessons(self, name: str, base: Path, views: int, steps: int, peak: float, again: bool = False) -> Path:
+        """`base` with a language model that can tell where things are; `again` if it once could and went on from there."""
         from tinyrs.loading import load_processor
         from training.checkpoint import open_network
         from training.pocket.features import read
         from training.pocket.place import train_place
         from training.pocket.rows import VariedRows
 
-        folder = self.work / "0_place"
+        folder = self.work / name
         if (folder / "tinyrs.json").exists():
             return folder
-        model, processor = open_network(eyes), load_processor(eyes)
-        mixture, seed = MIXTURES["0_place"], self.args.seed + 7
-        shown = VariedRows(self.train, mixture, self.args.views, False, seed, together=TOGETHER)
-        views = read(model, processor, shown, self.args.views, say=say)
-        short = VariedRows(views, mixture, 0, False, seed + 1, together=2 * TOGETHER)
-        reasoned = VariedRows(views, mixture, 0, True, seed + 2, together=3)
-        train_place(model, processor, [short, short, reasoned], self.args.place_steps, say=say)
-        save_like(model, eyes, folder)
+        model, processor = open_network(base), load_processor(base)
+        mixture, seed = MIXTURES[name], self.args.seed + (107 if again else 7)
+        shown = VariedRows(self.train, mixture, views, False, seed, together=TOGETHER)
+        known = read(model, processor, shown, views, say=say)
+        short = VariedRows(known, mixture, 0, False, seed + 1, together=2 * TOGETHER)
+        reasoned = VariedRows(known, mixture, 0, True, seed + 2, together=3)
+        rows, kept = [short, short, reasoned], self.kept(name)
+        train_place(model, processor, rows, steps, peak=peak, again=again, kept=kept, say=say)
+        save_like(model, base, folder)
+        kept.unlink(missing_ok=True)
         return folder
 
     def stage(self, name: str, base: Path, count: int) -> Path:

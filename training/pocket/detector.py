@@ -6,8 +6,8 @@ and a box are read. Convolutions learn that from a few hundred pictures and in m
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,7 +22,8 @@ from training.pocket import vary
 from training.pocket.batches import TOKEN, ObjectBatches, normalise
 from training.pocket.model import MIN_PIXELS
 from training.pocket.pictures import OBJECTS, Known
-from training.pocket.teacher import rate, trunk
+from training.pocket.practice import Practice
+from training.pocket.teacher import trunk
 
 STRIDE = 32
 """Pixels of a cell after the picture was made larger: a power of two, where a token has 28."""
@@ -70,24 +71,19 @@ def train_detector(
     minutes: float,
     side: int = 280,
     width: int = 20,
+    kept: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Detector:
-    """A Detector trained for `minutes` on the objects of `batches`."""
+    """A Detector trained for `minutes` on the objects of `batches`; a state in `kept` is gone on from."""
     detector = Detector(width)
     optimiser = torch.optim.AdamW(detector.parameters(), weight_decay=0.05)
-    started, step, running = time.monotonic(), 0, 8.0
-    while (share := (time.monotonic() - started) / 60 / minutes) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = rate(2e-3, step, 100, share, 0.005)
+    practice = Practice(
+        "detector", detector, optimiser,
+        peak=2e-3, warm=100, least=0.005, minutes=minutes, clip=5.0, kept=kept, say=say,
+    )  # fmt: skip
+    for _ in practice:
         pictures, *wanted = batches.draw(16, side)
-        loss = object_loss(detector(pictures), *wanted)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(detector.parameters(), 5.0)
-        optimiser.step()
-        step, running = step + 1, 0.98 * running + 0.02 * loss.item()
-        if step % 100 == 0:
-            say(f"detector: {share:4.0%}, {step * 16:,} views, loss {running:.3f}")
+        practice.learn(object_loss(detector(pictures), *wanted))
     return detector.eval()
 
 

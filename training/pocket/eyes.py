@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,8 @@ from torch import nn
 from training.pocket.batches import TOKEN, ObjectBatches, SceneBatches
 from training.pocket.detector import Detector, object_loss
 from training.pocket.pictures import OBJECTS
-from training.pocket.teacher import Teacher, rate
+from training.pocket.practice import Practice
+from training.pocket.teacher import Teacher
 
 PATCH = 14
 
@@ -191,6 +192,7 @@ def train_eyes(
     teacher: Teacher | None = None,
     detector: Detector | None = None,
     peak: float = 1.2e-3,
+    kept: Path | None = None,
     say: Callable[[str], None] = print,
     after: Callable[[Eyes], None] | None = None,
 ) -> Eyes:
@@ -198,7 +200,7 @@ def train_eyes(
 
     The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at the sizes of the app, and there
     two of three steps look for objects, which take longer to learn.
-    `after` is called with the eyes every five minutes and at the end.
+    `after` is called with the eyes every five minutes and at the end. A state in `kept` is gone on from.
     """
     eyes = Eyes(tower, len(scenes.classes), teacher, detector)
     flat = [p for p in eyes.parameters() if p.ndim < 2]
@@ -214,31 +216,21 @@ def train_eyes(
             return kind, objects.draw(*((16, 280) if near else (20, 224)))
         return kind, scenes.draw(64, 140 if near else 112)
 
-    started, step, seen, told = time.monotonic(), 0, 0, 0.0
-    running: dict[str, float] = {}
+    practice = Practice(
+        "eyes", eyes, optimiser, peak=peak, warm=100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say
+    )
     with pictures_of_one_size(), ThreadPoolExecutor(1) as aside:
-        coming = aside.submit(draw, 0, False)
-        while (share := (time.monotonic() - started) / 60 / minutes) < 1:
-            for group in optimiser.param_groups:
-                group["lr"] = rate(peak, step, 100, share, 0.01)
-            (kind, batch), coming = coming.result(), aside.submit(draw, step + 1, share > 0.6)
+        coming, told = aside.submit(draw, practice.step, practice.share > 0.6), practice.spent
+        for step in practice:
+            (kind, batch), coming = coming.result(), aside.submit(draw, step + 1, practice.share > 0.6)
             measure, guide = (finding_loss, detector) if kind == "objects" else (scene_loss, teacher)
             loss = measure(eyes, guide, *batch)
-            seen += len(batch[0])
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(eyes.parameters(), 1.0)
-            optimiser.step()
-            running[kind] = 0.97 * running.get(kind, loss.item()) + 0.03 * loss.item()
-            step += 1
-            if share * minutes - told >= 1:
-                told = share * minutes
-                losses = ", ".join(f"{name} {value:.3f}" for name, value in running.items())
-                say(f"eyes: {share:4.0%}, {step} steps, {seen:,} views, {losses}")
-                if after and round(told) % 5 == 0:
-                    eyes.eval()
-                    after(eyes)
-                    eyes.train()
+            practice.learn(loss, {kind: loss})
+            if after and practice.spent - told >= 300:
+                told = practice.spent
+                eyes.eval()
+                after(eyes)
+                eyes.train()
         eyes.eval()
         if after:
             after(eyes)

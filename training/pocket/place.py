@@ -10,8 +10,8 @@ four sides of its box, in the words that answers use: the tokens of the numbers.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,9 +24,9 @@ from training.pocket.batches import cells_of
 from training.pocket.eyes import replaced
 from training.pocket.features import FeaturesProcessor, handed_on
 from training.pocket.model import NUMBERS
+from training.pocket.practice import Practice
 from training.pocket.questions import Row, snap
 from training.pocket.rows import VariedRows
-from training.pocket.teacher import rate
 from training.sft import Collator, apart
 
 NAMED, PLACED = 1, 2
@@ -211,12 +211,15 @@ def answered(
     return total / counts.sum(), soft.detach().mean()
 
 
-def batches(rows: VariedRows, size: int, ahead: int = 8) -> Iterator[list[list[Row]]]:
-    """Endless batches of `size` rows, of rows that are about as long: what is shorter is filled up to the longest one."""
-    for start in itertools.count(0, size * ahead):
+def batches(rows: VariedRows, size: int, ahead: int = 8, done: int = 0) -> Iterator[list[list[Row]]]:
+    """Endless batches of `size` rows from the batch `done` on, of rows that are about as long: what is shorter is filled up to
+    the longest one."""
+    first, within = divmod(done, ahead)
+    for start in itertools.count(first * size * ahead, size * ahead):
         asked = [rows.questions(start + i) for i in range(size * ahead)]
         asked.sort(key=lambda each: sum(len(row.question.text) + len(row.answer) for row in each))
-        for batch in np.random.default_rng([rows.seed, start]).permutation(ahead):
+        order, within = np.random.default_rng([rows.seed, start]).permutation(ahead)[within:], 0
+        for batch in order:
             yield asked[batch * size : (batch + 1) * size]
 
 
@@ -296,13 +299,15 @@ def train_place(
     peak: float = 1e-3,
     batch: int = ROWS,
     again: bool = False,
+    kept: Path | None = None,
     say: Callable = print,
 ) -> None:
     """Train `model` in place, its tower apart: what `rows` say, and the place of every visual token. The rate falls to nothing
     over the steps.
 
     rows    with Features for pictures; the steps take them from one after the other
-    again   the model knows its places, and learns them anew for a tower or a resolution that has changed
+    again   the model knows its places, and learns on
+    kept    a state in this file is gone on from
     """
     from transformers.models.qwen2_vl import modeling_qwen2_vl
 
@@ -318,31 +323,22 @@ def train_place(
     tower.merger.requires_grad_(True)
     lessons = Lessons(model, processor.tokenizer)
     hook = model.model.language_model.register_forward_pre_hook(apart, with_kwargs=True)
-    learning = [p for p in (*model.parameters(), *lessons.heads.parameters()) if p.requires_grad]
+    learner = nn.ModuleList([model, lessons.heads])
+    learning = [p for p in learner.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learning, betas=(0.9, 0.98), weight_decay=0.02)
-    started, running = time.monotonic(), {}
-    sources = [batches(each, batch) for each in rows]
-    for step in range(steps):
+    practice = Practice(
+        "place", learner, optimiser, peak=peak, warm=50, least=0.01, steps=steps, clip=1.0, kept=kept, say=say
+    )
+    sources = [
+        batches(each, batch, done=(practice.step + len(rows) - 1 - source) // len(rows))
+        for source, each in enumerate(rows)
+    ]
+    for step in practice:
         source = step % len(rows)
-        asked, chat = next(sources[source]), rows[source].side_by_side
-        for group in optimiser.param_groups:
-            group["lr"] = rate(peak, step, 50, step / steps, 0.01)
+        asked = next(sources[source])
         with replaced(short):
-            losses = lessons.losses(collate([chat(each) for each in asked]), asked)
-        optimiser.zero_grad()
-        sum(loss for name, loss in losses.items() if name != "numbers").backward()
-        nn.utils.clip_grad_norm_(learning, 1.0)
-        optimiser.step()
-        running |= {
-            name: 0.95 * running.get(name, loss.item()) + 0.05 * loss.item()
-            for name, loss in losses.items()
-            if loss.isfinite()
-        }
-        if step % 25 == 24:
-            say(
-                f"place: step {step + 1}, {time.monotonic() - started:.0f} s, "
-                + str({name: round(value, 3) for name, value in running.items()})
-            )
+            losses = lessons.losses(collate([rows[source].side_by_side(each) for each in asked]), asked)
+        practice.learn(sum(loss for name, loss in losses.items() if name != "numbers"), losses)
     lessons.close()
     hook.remove()
     model.requires_grad_(True)

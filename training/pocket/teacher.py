@@ -6,15 +6,15 @@ The tower of the pocket pair has to be Qwen2-VL's transformer, so it learns from
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from training.pocket.batches import SceneBatches, normalise
+from training.pocket.practice import Practice
 
 
 def _convolution(into: int, out: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -49,12 +49,6 @@ def trunk(width: int, *blocks: tuple[int, int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def rate(peak: float, step: int, warm: int, share: float, least: float) -> float:
-    """The learning rate at `step`: up to `peak` over `warm` steps, down along a cosine by the `share` of the time that is over;
-    `least` of `peak` is added throughout."""
-    return peak * min(1, (step + 1) / warm) * (0.5 * (1 + math.cos(math.pi * share)) + least)
-
-
 class Teacher(nn.Module):
     """Normalised pictures (batch, 3, side, side) -> scene logits, and features (batch, 8 width, side/16, side/16)."""
 
@@ -78,25 +72,20 @@ def train_teacher(
     minutes: float,
     side: int = SIDE,
     width: int = 32,
+    kept: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Teacher:
-    """A Teacher trained for `minutes` on the scene labels of `batches`."""
+    """A Teacher trained for `minutes` on the scene labels of `batches`; a state in `kept` is gone on from."""
     teacher = Teacher(len(batches.classes), width)
     optimiser = torch.optim.AdamW(teacher.parameters(), weight_decay=0.05)
-    started, step, running = time.monotonic(), 0, math.log(len(batches.classes))
-    while (share := (time.monotonic() - started) / 60 / minutes) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = rate(3e-3, step, 50, share, 0.005)
+    practice = Practice(
+        "teacher", teacher, optimiser, peak=3e-3, warm=50, least=0.005, minutes=minutes, kept=kept, say=say
+    )
+    for _ in practice:
         pictures, labels = batches.draw(64, side)
         with torch.autocast("cpu", torch.bfloat16):
             logits = teacher(pictures)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=0.1)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        step, running = step + 1, 0.98 * running + 0.02 * loss.item()
-        if step % 200 == 0:
-            say(f"teacher: {share:4.0%}, {step * 64:,} views, loss {running:.3f}")
+        practice.learn(F.cross_entropy(logits.float(), labels, label_smoothing=0.1))
     return teacher.eval()
 
 
