@@ -11,7 +11,8 @@ from tinyrs.loading import load_processor
 from training.checkpoint import open_network
 from training.pocket.features import Features, FeaturesProcessor, handed_on, read
 from training.pocket.pictures import Known, drawn
-from training.pocket.rows import VariedRows, view_of
+from training.pocket.rows import VariedRows
+from training.pocket.views import View, view_of
 from training.sft import Collator, apart
 
 MIXTURE = {"classify": 0.3, "locate": 0.7}
@@ -30,7 +31,7 @@ def processor(untrained):
 def test_answers_about_features_are_those_about_the_picture(model, processor):
     rows = VariedRows(drawn(range(6)), MIXTURE, 8, False, 3, together=4)
     views = read(model, processor, rows, 5)
-    assert len(views) == 5 and all(isinstance(view.pixels, Features) and view.view for view in views)
+    assert len(views) == 5 and all(isinstance(view, View) and isinstance(view.pixels, Features) for view in views)
     # The same questions about the picture and about what was kept of it. Wide and high ones have been read together.
     hook = model.model.language_model.register_forward_pre_hook(apart, with_kwargs=True)
     for index in range(5):

@@ -18,7 +18,8 @@ from tinyrs.sources import ORDERS
 from tinyrs.strictjson import BadData
 from training.pocket import questions
 from training.pocket.pictures import Known, Mixed
-from training.pocket.rows import MAKERS, VariedRows, view_of
+from training.pocket.rows import MAKERS, VariedRows
+from training.pocket.views import view_of
 
 COLOURS = {"ship": 250, "vehicle": 130}
 
@@ -37,9 +38,14 @@ def harbour() -> Known:
     return Known(pixels, "test", "port", ("two ships lie in the water .",), tuple(boxes), complete=True)
 
 
+def asked(name: str, known: Known, seed: int):
+    """What a maker asks of a view of `known`."""
+    rng = np.random.default_rng(seed)
+    return MAKERS[name](view_of(known, rng, name), rng)
+
+
 def rows(name: str, count: int = 40):
-    made = (MAKERS[name](harbour(), np.random.default_rng(seed)) for seed in range(count))
-    found = [row for row in made if row is not None]
+    found = [row for seed in range(count) if (row := asked(name, harbour(), seed)) is not None]
     assert found, f"{name} made nothing"
     return found
 
@@ -78,7 +84,7 @@ def test_presence_is_asked_as_often_of_what_is_there_as_of_what_is_not():
 def test_a_view_that_cuts_an_object_is_not_counted_in():
     known = harbour()
     for seed in range(200):
-        row = questions.count(known, np.random.default_rng(seed))
+        row = asked("count", known, seed)
         if row is not None and "ships" in row.question.text:
             assert int(row.answer) == len(re.findall("one at|I see one", row.reasoning))
 
@@ -120,22 +126,22 @@ def test_questions_of_a_row_are_about_one_view_and_no_two_are_the_same():
     varied = VariedRows([harbour()], {"locate": 0.4, "whereabouts": 0.3, "count": 0.3}, 40, False, 0, together=4)
     sizes = set()
     for index in range(40):
-        asked = varied.questions(index)
-        sizes.add(len(asked))
-        assert len({row.question.text for row in asked}) == len(asked) <= 4
-        assert all(row.pixels is asked[0].pixels for row in asked)
-        for row in asked:
+        made = varied.questions(index)
+        sizes.add(len(made))
+        assert len({row.question.text for row in made}) == len(made) <= 4
+        assert all(row.pixels is made[0].pixels for row in made)
+        for row in made:
             for box in parse(row.answer).boxes:
                 assert brightness(row, box) > float(np.median(row.pixels)) + 40
         row = varied[index]
-        assert len(row.get("others", ())) == len(asked) - 1
-        assert varied.make(index).question == asked[0].question
+        assert len(row.get("others", ())) == len(made) - 1
+        assert varied.make(index).question == made[0].question
     assert max(sizes) == 4
 
 
 def test_a_turned_view_is_not_asked_about_its_sides():
-    asked = tuple((f"Is there a {thing}?", "yes", "presence") for thing in ("road", "house on the left of a road"))
-    known = Known(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5, "rsvqa_LR", questions=asked)
+    published = tuple((f"Is there a {thing}?", "yes", "presence") for thing in ("road", "house on the left of a road"))
+    known = Known(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5, "rsvqa_LR", questions=published)
     told = Counter()
     for seed in range(60):
         view = view_of(known, np.random.default_rng(seed), "published")
@@ -207,7 +213,7 @@ def test_who_is_asked_for_the_leftmost_one_names_it_first():
     known = Known(np.full((200, 200, 3), 90, np.uint8), "drawn", boxes=boxes, complete=True)
     related = set()
     for seed in range(60):
-        row = questions.locate(known, np.random.default_rng(seed))
+        row = asked("locate", known, seed)
         listed = re.findall(r"one at (\d+) across and (\d+) down", row.reasoning) if row else []
         if not listed:  # a crop left one of them alone, or none of which it can be said
             continue

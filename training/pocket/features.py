@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from training.pocket.eyes import pictures_of_one_size
-from training.pocket.pictures import Known
 from training.pocket.rows import VariedRows
+from training.pocket.views import View
 
 AT_ONCE = 64
 """Views that are read in one go."""
@@ -32,11 +32,11 @@ class Features:
 
 
 @torch.no_grad()
-def read(model, processor, rows: VariedRows, count: int, say: Callable[[str], None] = print) -> list[Known]:
+def read(model, processor, rows: VariedRows, count: int, say: Callable[[str], None] = print) -> list[View]:
     """The views of the first `count` rows, with Features as their pixels."""
     tower, started, found = model.model.visual, time.monotonic(), []
 
-    def prepare(start: int) -> list[tuple[Known, torch.Tensor, tuple[int, int, int]]]:
+    def prepare(start: int) -> list[tuple[View, torch.Tensor, tuple[int, int, int]]]:
         made = []
         for index in range(start, min(count, start + AT_ONCE)):
             view = rows.view(index)

@@ -36,13 +36,12 @@ OBJECTS = sources.NWPU_CLASSES
 class Known:
     """A picture and what is known of it.
 
-    pixels     uint8, (height, width, 3); of a view that the tower has read, its Features (training.pocket.features)
+    pixels     uint8, (height, width, 3)
     label      its scene class, "" when unknown
     captions   true sentences about it
     boxes      its objects with their names; `complete` says that no object of OBJECTS is missing
     questions  (question, answer, kind) as published, for RSVQA
     path       the file, None for a drawn picture
-    view       it was varied already: what is asked is asked of it as it is
     """
 
     pixels: np.ndarray
@@ -53,7 +52,6 @@ class Known:
     complete: bool = False
     questions: tuple[tuple[str, str, str], ...] = ()
     path: Path | None = None
-    view: bool = False
 
 
 KEPT = {"aid": 10, "nwpu_vhr10": 10, "rsvqa": 5}

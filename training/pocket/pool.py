@@ -23,8 +23,9 @@ from tinyrs.prompt import CHOOSE, messages, tag_of
 from tinyrs.strictjson import BadData
 from training.grpo import truth
 from training.pocket.pictures import Known
-from training.pocket.questions import Row, scene_view
+from training.pocket.questions import Row
 from training.pocket.rows import VariedRows
+from training.pocket.views import view_of
 
 TASKS_AS_THEY_COME = {
     "describe": 0.3,
@@ -186,4 +187,4 @@ def _choice(rows: VariedRows, index: int) -> Row:
     choices = " ".join(f"{letter}. {label}" for letter, label in zip("ABCD", offered, strict=False))
     text = CHOOSE.format(question="What does the image show?", choices=choices)
     letter = "ABCD"[offered.index(known.label)]
-    return Row(scene_view(known, rng), Question(text, Task.OPEN, tuple("ABCD")), letter, "", "choice")
+    return Row(view_of(known, rng, "classify").pixels, Question(text, Task.OPEN, tuple("ABCD")), letter, "", "choice")

@@ -1,8 +1,7 @@
 """What is known of a picture -> a question, its answer, and reasoning by rule from what is truly there.
 
-Every maker takes (known, rng) and gives a `Row` or None where the picture cannot carry such a question. A maker
-varies the picture first and asks afterwards, so that the truth is always that of the view. Reasoning is written
-from the same facts as the answer: what is seen, where, how many; never from the answer alone.
+Every maker takes (view, rng) and gives a `Row`, or None where the view (training.pocket.views) cannot carry such a question.
+Reasoning is written from the same facts as the answer: what is seen, where, how many; never from the answer alone.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from tinyrs.example import BOX_SCALE, Box, Question, Task
 from tinyrs.parse import format_boxes
 from tinyrs.prompt import CLASSIFY, COUNT, DESCRIBE, LOCATE, PRESENCE
 from tinyrs.sources import ORDERS, phrases, sentence
-from training.pocket import vary
 from training.pocket.drawing.layout import number
 from training.pocket.pictures import OBJECTS, Known
 
@@ -86,54 +84,18 @@ def _spot(box: Box) -> str:
     return f"{_ten((box.x1 + box.x2) / 2)} across and {_ten((box.y1 + box.y2) / 2)} down"
 
 
-# ---- views
-
-
-def scene_view(known: Known, rng: np.random.Generator) -> np.ndarray:
-    """A view of a scene picture: most of it, turned, in other light, at one of the sizes that people upload."""
-    if known.view:
-        return known.pixels
-    pixels, _, _ = (
-        vary.crop(known.pixels, (), vary.random_window(rng, 0.7))
-        if rng.random() < 0.8
-        else (known.pixels, 0, 0)
-    )
-    pixels, _ = vary.turn(pixels, (), int(rng.integers(4)), bool(rng.integers(2)))
-    return vary.light(np.ascontiguousarray(pixels), rng)
-
-
-def object_view(known: Known, rng: np.random.Generator) -> tuple[np.ndarray, list[Box]]:
-    """A view of a picture with boxes: whole or a window that cuts no object, since what is cut ends at the frame, as next to
-    nothing does in whole pictures; and what is cut, nobody can count."""
-    pixels, boxes = known.pixels, list(known.boxes)
-    if known.view:
-        return pixels, boxes
-    if rng.random() < 0.6:
-        for _ in range(6):
-            window = vary.random_window(rng, rng.uniform(0.4, 0.9))
-            seen, found, cut = vary.crop(known.pixels, known.boxes, window, 0.7)
-            if (found or not boxes) and not cut:
-                pixels, boxes = seen, found
-                break
-    pixels, boxes = vary.turn(pixels, boxes, int(rng.integers(4)), bool(rng.integers(2)))
-    return vary.light(np.ascontiguousarray(pixels), rng), boxes
-
-
-# ---- makers
-
-
-def classify(known: Known, rng: np.random.Generator, labels: Sequence[str] = ()) -> Row | None:
+def classify(view: Known, rng: np.random.Generator, labels: Sequence[str] = ()) -> Row | None:
     """The paper's classification form over `labels`: all of them or some, in order or shuffled."""
-    if not known.label:
+    if not view.label:
         return None
-    listed = sorted({*labels, known.label})
+    listed = sorted({*labels, view.label})
     if rng.random() < 0.4:  # a list of another length
-        others = rng.permutation([label for label in listed if label != known.label])
-        listed = sorted([*others[: int(rng.integers(2, max(3, len(listed))))].tolist(), known.label])
+        others = rng.permutation([label for label in listed if label != view.label])
+        listed = sorted([*others[: int(rng.integers(2, max(3, len(listed))))].tolist(), view.label])
     if rng.random() < 0.35:
         listed = rng.permutation(listed).tolist()
     say = Phrases(rng)
-    seen = sentence(known.captions[int(rng.integers(len(known.captions)))]) if known.captions else ""
+    seen = sentence(view.captions[int(rng.integers(len(view.captions)))]) if view.captions else ""
     reasoning = " ".join(
         part
         for part in (
@@ -144,27 +106,27 @@ def classify(known: Known, rng: np.random.Generator, labels: Sequence[str] = ())
             ),
             seen,
             say.one(
-                f"Among the given classes this fits {known.label} best.",
-                f"So the scene is {known.label}.",
-                f"What I see is typical of {known.label}.",
+                f"Among the given classes this fits {view.label} best.",
+                f"So the scene is {view.label}.",
+                f"What I see is typical of {view.label}.",
             ),
         )
         if part
     )
     question = Question(CLASSIFY.format(labels=", ".join(listed)), Task.CLASSIFICATION, tuple(listed))
-    return Row(scene_view(known, rng), question, known.label, reasoning, "classify")
+    return Row(view.pixels, question, view.label, reasoning, "classify")
 
 
-def describe(known: Known, rng: np.random.Generator) -> Row | None:
+def describe(view: Known, rng: np.random.Generator) -> Row | None:
     """Captioning: RSICD's sentences, or those of a drawn scene."""
-    if not known.captions:
+    if not view.captions:
         return None
-    told = known.captions[int(rng.integers(len(known.captions)))]
+    told = view.captions[int(rng.integers(len(view.captions)))]
     question = Question(
         Phrases(rng).one(DESCRIBE, "Describe the image.", "What does the image show?"), Task.CAPTIONING
     )
-    reasoning = f"User wants a description. {'The scene looks like ' + known.label + '. ' if known.label else ''}I name what stands out."
-    return Row(scene_view(known, rng), question, sentence(told), reasoning, "describe")
+    reasoning = f"User wants a description. {'The scene looks like ' + view.label + '. ' if view.label else ''}I name what stands out."
+    return Row(view.pixels, question, sentence(told), reasoning, "describe")
 
 
 def _shown(boxes: Sequence[Box], relation: str = "leftmost") -> list[Box]:
@@ -188,17 +150,14 @@ _EXTENTS = (
 """Both corners, once the middle has been told: in the order of the box, so that nothing is left to be reckoned."""
 
 
-def locate(known: Known, rng: np.random.Generator) -> Row | None:
+def locate(view: Known, rng: np.random.Generator) -> Row | None:
     """Grounding: the only object of its class, or the one that a relation means."""
-    pixels, boxes = object_view(known, rng)
-    if not boxes:
-        return None
-    meant = phrases(boxes)
+    meant = phrases(view.boxes)
     if not meant:
         return None
     phrase, target = meant[int(rng.integers(len(meant)))]
     name, say = target.label, Phrases(rng)
-    same = [b for b in boxes if b.label == name]
+    same = [b for b in view.boxes if b.label == name]
     if len(same) == 1:
         pairs = shown = same
         phrase, why = say.one(phrase, phrase, a(name)), "It is the only one."
@@ -221,54 +180,51 @@ def locate(known: Known, rng: np.random.Generator) -> Row | None:
         )
     )
     return Row(
-        pixels,
+        view.pixels,
         Question(form.format(phrase=phrase), Task.GROUNDING),
         format_boxes([snap(target)]),
         reasoning,
         "locate",
-        tuple(boxes),
+        view.boxes,
         tuple(box for box in pairs for _ in range(2)) + (target,) * 8,
     )
 
 
-def whereabouts(known: Known, rng: np.random.Generator) -> Row | None:
+def whereabouts(view: Known, rng: np.random.Generator) -> Row | None:
     """In which part of the picture is it: the coarse half of grounding, in words."""
-    pixels, boxes = object_view(known, rng)
-    meant = phrases(boxes)
+    meant = phrases(view.boxes)
     if not meant:
         return None
     phrase, target = meant[int(rng.integers(len(meant)))]
     question = Question(f"In which part of the image is {phrase}?", Task.VQA)
-    same = [b for b in boxes if b.label == target.label]
-    return Row(pixels, question, place(target), _listing(target.label, len(same), _shown(same)), "whereabouts", tuple(boxes))
+    same = [b for b in view.boxes if b.label == target.label]
+    return Row(view.pixels, question, place(target), _listing(target.label, len(same), _shown(same)), "whereabouts", view.boxes)
 
 
-def locate_all(known: Known, rng: np.random.Generator) -> Row | None:
+def locate_all(view: Known, rng: np.random.Generator) -> Row | None:
     """Every object of one class: more coordinates to learn from in one view. For training only."""
-    pixels, boxes = object_view(known, rng)
-    names = sorted({b.label for b in boxes})
+    names = sorted({b.label for b in view.boxes})
     if not names:
         return None
     name = names[int(rng.integers(len(names)))]
-    same = sorted((b for b in boxes if b.label == name), key=lambda b: (b.x1 + b.x2, b.y1 + b.y2))[:8]
+    same = sorted((b for b in view.boxes if b.label == name), key=lambda b: (b.x1 + b.x2, b.y1 + b.y2))[:8]
     answer = ", ".join(format_boxes([snap(b)]) for b in same)
     question = Question(LOCATE.format(phrase=f"all {plural(name)}"), Task.GROUNDING)
     shown = _shown(same)
     spoken = tuple(box for box in shown for _ in range(2)) + tuple(box for box in same for _ in range(4))
-    return Row(pixels, question, answer, _listing(name, len(same), shown), "locate_all", tuple(boxes), spoken)
+    return Row(view.pixels, question, answer, _listing(name, len(same), shown), "locate_all", view.boxes, spoken)
 
 
-def count(known: Known, rng: np.random.Generator) -> Row | None:
-    """How many objects of one class, where every object is known."""
-    if not known.complete:
+def count(view: Known, rng: np.random.Generator) -> Row | None:
+    """How many objects of one class, where every object is view."""
+    if not view.complete:
         return None
-    pixels, boxes = object_view(known, rng)
-    names = sorted({b.label for b in boxes})
+    names = sorted({b.label for b in view.boxes})
     if names and rng.random() < 0.8:
         name = names[int(rng.integers(len(names)))]
     else:
         name = OBJECTS[int(rng.integers(len(OBJECTS)))]
-    same = [b for b in boxes if b.label == name]
+    same = [b for b in view.boxes if b.label == name]
     if len(same) > 12:
         return None
     reasoning = (
@@ -277,19 +233,18 @@ def count(known: Known, rng: np.random.Generator) -> Row | None:
         else f"I look for {plural(name)} all over the image and see none."
     )
     question = Question(COUNT.format(things=plural(name)), Task.COUNTING)
-    return Row(pixels, question, str(len(same)), reasoning, "count", tuple(boxes))
+    return Row(view.pixels, question, str(len(same)), reasoning, "count", view.boxes)
 
 
-def presence(known: Known, rng: np.random.Generator) -> Row | None:
+def presence(view: Known, rng: np.random.Generator) -> Row | None:
     """Is there a ...: as often yes as no."""
-    if not known.complete:
+    if not view.complete:
         return None
-    pixels, boxes = object_view(known, rng)
-    there = sorted({b.label for b in boxes})
+    there = sorted({b.label for b in view.boxes})
     absent = [name for name in OBJECTS if name not in there]
     yes = bool(there) and rng.random() < 0.5
     name = there[int(rng.integers(len(there)))] if yes else absent[int(rng.integers(len(absent)))]
     question = Question(PRESENCE.format(phrase=a(name)), Task.VQA)
-    same = [b for b in boxes if b.label == name]
+    same = [b for b in view.boxes if b.label == name]
     seen = _listing(name, len(same), _shown(same)) if same else f"I look for {plural(name)} all over the image and see none."
-    return Row(pixels, question, "yes" if yes else "no", seen, "presence", tuple(boxes))
+    return Row(view.pixels, question, "yes" if yes else "no", seen, "presence", view.boxes)

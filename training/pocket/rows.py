@@ -13,13 +13,7 @@ from tinyrs.strictjson import BadData
 from training.pocket import questions, rsvqa
 from training.pocket.pictures import Known, Mixed
 from training.pocket.questions import Row
-
-ABOUT_ONE_VIEW = (
-    ("classify", "describe"),
-    ("locate", "locate_all", "whereabouts", "count", "presence"),
-    ("published",),
-)
-"""Makers that can ask about one and the same view."""
+from training.pocket.views import ABOUT_ONE_VIEW, View, view_of
 
 MAKERS: dict[str, Callable] = {
     "classify": questions.classify,
@@ -31,20 +25,6 @@ MAKERS: dict[str, Callable] = {
     "presence": questions.presence,
     "published": rsvqa.published,
 }
-
-
-def view_of(known: Known, rng: np.random.Generator, maker: str) -> Known:
-    """One view of a picture, as `maker` would make it, with what it and those like it can ask several questions about."""
-    if known.view:
-        return known
-    if maker == "published":
-        sides = rng.random() < 0.5
-        asked = tuple(q for q in known.questions if sides or not rsvqa.SIDES.search(q[0].lower()))
-        return Known(rsvqa.published_view(known, rng, sides), known.source, questions=asked, view=True)
-    if maker in ABOUT_ONE_VIEW[0]:
-        return Known(questions.scene_view(known, rng), known.source, known.label, known.captions, view=True)
-    pixels, boxes = questions.object_view(known, rng)
-    return Known(pixels, known.source, boxes=tuple(boxes), complete=known.complete, view=True)
 
 
 class VariedRows:
@@ -93,24 +73,24 @@ class VariedRows:
         """Another epoch shows other views."""
         self.epoch = epoch
 
-    def _made(self, name: str, known: Known, rng: np.random.Generator) -> Row | None:
+    def _made(self, name: str, view: View, rng: np.random.Generator) -> Row | None:
         extra = {"labels": self.labels} if name == "classify" else {}
-        return MAKERS[name](known, rng, **extra)
+        return MAKERS[name](view, rng, **extra)
 
     def _carried(self, name: str) -> bool:
         """Whether some picture truly carries a question of that maker, which else would be tried for ever."""
         rng = np.random.default_rng(0)
-        return any(self._made(name, known, rng) for known in self.fitting[name] for _ in range(8))
+        return any(self._made(name, view_of(known, rng, name), rng) for known in self.fitting[name] for _ in range(8))
 
-    def view(self, index: int) -> Known:
-        """What the questions of row `index` are about, where there may be several."""
+    def view(self, index: int) -> View:
+        """What the questions of row `index` are about."""
         return self._first(np.random.default_rng([self.seed, self.epoch, index]))[2]
 
     def make(self, index: int) -> Row:
         """The first question of row `index` before it is put into chat form."""
         return self._first(np.random.default_rng([self.seed, self.epoch, index]))[0]
 
-    def _first(self, rng: np.random.Generator) -> tuple[Row, str, Known]:
+    def _first(self, rng: np.random.Generator) -> tuple[Row, str, View]:
         """A question, its maker, and what it was asked of."""
         names = list(self.mixture)
         shares = np.array([self.mixture[name] for name in names])
@@ -118,26 +98,24 @@ class VariedRows:
             name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
             known = self.mixed[name].draw(rng)
             for _ in range(4):
-                asked = known
-                if self.together > 1:
-                    asked = view_of(known, rng, name)
-                row = self._made(name, asked, rng)
+                view = view_of(known, rng, name)
+                row = self._made(name, view, rng)
                 if row is not None:
-                    return row, name, asked
+                    return row, name, view
 
     def questions(self, index: int) -> list[Row]:
         """All questions of row `index`, about one view."""
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        row, name, known = self._first(rng)
+        row, name, view = self._first(rng)
         found = {row.question.text: row}
         (alike,) = (group for group in ABOUT_ONE_VIEW if name in group)
         others = [each for each in alike if each in self.mixture]
         # A list of classes is as long as several other questions.
         most = min(2, self.together) if "classify" in alike else self.together
-        for _ in range(3 * (most - 1) if known.view else 0):
+        for _ in range(3 * (most - 1)):
             shares = np.array([self.mixture[each] for each in others])
             name = others[int(rng.choice(len(others), p=shares / shares.sum()))]
-            row = self._made(name, known, rng)
+            row = self._made(name, view, rng)
             if row is not None and len(found) < most:
                 found.setdefault(row.question.text, row)
         return list(found.values())

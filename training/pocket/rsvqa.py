@@ -7,7 +7,6 @@ import re
 import numpy as np
 
 from tinyrs.example import Question, Task
-from training.pocket import vary
 from training.pocket.pictures import Known
 from training.pocket.questions import Phrases, Row
 
@@ -63,26 +62,24 @@ def _yes(holds: bool) -> str:
     return "yes" if holds else "no"
 
 
-def published(known: Known, rng: np.random.Generator) -> Row | None:
+def published(view: Known, rng: np.random.Generator) -> Row | None:
     """One of RSVQA's own questions about this picture, with equal shares for its kinds and, now and then, its answers;
     or one of the same kind made from what they count."""
-    if not known.questions:
+    if not view.questions:
         return None
-    kinds = sorted({kind for _, _, kind in known.questions if kind != "area"})
+    kinds = sorted({kind for _, _, kind in view.questions if kind != "area"})
     kind = kinds[int(rng.integers(len(kinds)))]
-    asked = [q for q in known.questions if q[2] == kind]
+    asked = [q for q in view.questions if q[2] == kind]
     answers = sorted({answer for _, answer, _ in asked})
     if kind != "count" and rng.random() < 0.15:
         wanted = answers[int(rng.integers(len(answers)))]
         asked = [q for q in asked if q[1] == wanted]
     text, answer, _ = asked[int(rng.integers(len(asked)))]
     if rng.random() < DERIVED:
-        text, answer = derived(_counts(known), kind, rng) or (text, answer)
-    pixels = published_view(known, rng, bool(SIDES.search(text.lower())))
+        text, answer = derived(_counts(view), kind, rng) or (text, answer)
     task = Task.COUNTING if kind == "count" else Task.VQA
-    return Row(
-        pixels, Question(text, task), answer, _rsvqa_reasoning(known, text, answer, kind), f"rsvqa_{kind}"
-    )
+    reasoning = _rsvqa_reasoning(view, text, answer, kind)
+    return Row(view.pixels, Question(text, task), answer, reasoning, f"rsvqa_{kind}")
 
 
 def _rsvqa_reasoning(known: Known, text: str, answer: str, kind: str) -> str:
@@ -111,13 +108,3 @@ def _rsvqa_reasoning(known: Known, text: str, answer: str, kind: str) -> str:
         )
         return f"I see {many}."
     return "Let me look at the whole image."
-
-
-def published_view(known: Known, rng: np.random.Generator, sides: bool) -> np.ndarray:
-    """A view of a picture with published questions: in other light and, unless its `sides` are asked for, turned."""
-    if known.view:
-        return known.pixels
-    pixels = known.pixels
-    if not sides:
-        pixels, _ = vary.turn(pixels, (), int(rng.integers(4)), bool(rng.integers(2)))
-    return vary.light(np.ascontiguousarray(pixels), rng)
