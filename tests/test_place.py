@@ -13,7 +13,7 @@ import torch
 from tinyrs.example import Box, Question, Task
 from tinyrs.parse import format_boxes
 from training.pocket.place import (
-    LABEL,
+    SHORT,
     _attend,
     answered,
     batches,
@@ -154,11 +154,11 @@ def test_a_near_number_costs_less_than_a_far_one_and_words_cost_what_they_cost(t
     assert whole.item() == pytest.approx((4 * far.item() + words * 0.012) / len(right), rel=0.05)
 
 
-@pytest.mark.parametrize("kind, share", [("presence", 1 / 2), ("classify", LABEL / (LABEL + 1))])
-def test_a_label_counts_more_than_another_answer(tokenizer, kind, share):
+@pytest.mark.parametrize("kind, share", [("describe", 1 / 2), ("classify", SHORT / (SHORT + 1)), ("rsvqa_comp", SHORT / (SHORT + 1))])
+def test_a_short_answer_counts_more_than_a_caption(tokenizer, kind, share):
     rows = [
         Row(PIXELS, Question(text, Task.VQA), "beach", "", as_kind)
-        for text, as_kind in (("What is this?", kind), ("Is it a beach?", "presence"))
+        for text, as_kind in (("What is this?", kind), ("What does it show?", "describe"))
     ]
     one, other = (asked(tokenizer, row.question.text, row.answer) for row in rows)
     batch = {name: torch.cat([one[name], other[name][:, 24:]], 1) for name in one if "grid" not in name}

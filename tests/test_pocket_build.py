@@ -15,7 +15,7 @@ from training.pocket.model import MAX_PIXELS
 from training.pocket.scenes import draw
 
 SMALL = (
-    "--drawn=24 --teacher_minutes=0.02 --detector_minutes=0.02 --eyes_minutes=0.02 --views=16 --place_steps=3 "
+    "--drawn=24 --teacher_minutes=0.02 --detector_minutes=0.02 --eyes_minutes=0.02 --views=16 --place_steps=3 --again_steps=3 "
     "--pretrain_rows=16 --sft_rows=16 --cot_rows=16 --reward_rows=8"
 ).split()
 
@@ -42,6 +42,7 @@ def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
         "0_place",
         "0_start",
         "1_pretrain",
+        "2_again",
         "2_sft",
         "3_cot_sft",
         "4_grpo",

@@ -41,14 +41,24 @@ MIXTURES = {
         "presence": 0.025,
         "published": 0.13,
     },
+    "2_again": {
+        "classify": 0.39,
+        "describe": 0.02,
+        "locate": 0.29,
+        "locate_all": 0.03,
+        "whereabouts": 0.03,
+        "count": 0.04,
+        "presence": 0.05,
+        "published": 0.15,
+    },
     "3_cot_sft": {
         "classify": 0.3,
         "describe": 0.02,
-        "locate": 0.46,
+        "locate": 0.38,
         "whereabouts": 0.02,
         "count": 0.04,
-        "presence": 0.03,
-        "published": 0.13,
+        "presence": 0.04,
+        "published": 0.2,
     },
     "4_grpo": {"classify": 0.25, "locate": 0.5, "presence": 0.1, "published": 0.1, "count": 0.05},
 }
@@ -72,7 +82,7 @@ tags: [remote-sensing, tinyrs]
 The Qwen2-VL architecture at 7.7 million parameters, trained from nothing by `python -m training.pocket`. {about}
 
 Before stage P its vision tower was given eyes (scene labels, object maps, the feature maps of two small convolutional
-networks) and its language model a sense of place; this stands in for what Qwen2-VL's own pre-training gives the 2B models.
+networks) and its language model a sense of place, which is taught again after stage S; this stands in for what Qwen2-VL's own pre-training gives the 2B models.
 Stage settings: `training/recipes/pocket_{recipe}.yaml`. It learnt from AID with RSICD captions, NWPU VHR-10, RSVQA samples
 and drawn scenes; those data sets are for research use. A share of their pictures, told by content hash, was kept out:
 `measured` in `tinyrs.json` holds the scores on it.
@@ -223,7 +233,7 @@ class Build:
         self.kept("0_eyes").unlink(missing_ok=True)
         return folder
 
-    def lessons(self, name: str, base: Path, views: int, steps: int, peak: float, again: bool = False) -> Path:
+    def lessons(self, name: str, base: Path, steps: int, peak: float, again: bool = False) -> Path:
         """`base` with a language model that can tell where things are; `again` if it once could and went on from there."""
         from tinyrs.loading import load_processor
         from training.checkpoint import open_network
@@ -236,8 +246,8 @@ class Build:
             return folder
         model, processor = open_network(base), load_processor(base)
         mixture, seed = MIXTURES[name], self.args.seed + (107 if again else 7)
-        shown = VariedRows(self.train, mixture, views, False, seed, together=TOGETHER)
-        known = read(model, processor, shown, views, say=say)
+        shown = VariedRows(self.train, mixture, self.args.views, False, seed, together=TOGETHER)
+        known = read(model, processor, shown, self.args.views, say=say)
         short = VariedRows(known, mixture, 0, False, seed + 1, together=2 * TOGETHER)
         reasoned = VariedRows(known, mixture, 0, True, seed + 2, together=3)
         rows, kept = [short, short, reasoned], self.kept(name)
@@ -277,8 +287,8 @@ class Build:
         )  # fmt: skip
         return grpo.run(settings, rows, model=base, output=folder)
 
-    def ship(self, source: Path, name: str, about: str) -> None:
-        """Copy a finished stage to --out in bfloat16, without the traces of training."""
+    def ship(self, source: Path, name: str, recipe: str, about: str) -> None:
+        """Copy a finished stage to --out in bfloat16, without the traces of training; `recipe` is that of its last stage."""
         import torch
 
         from training.checkpoint import open_network
@@ -295,7 +305,7 @@ class Build:
         open_network(source).to(torch.bfloat16).save_pretrained(target)
         (target / "model.safetensors").chmod(0o644)
         (target / "README.md").write_text(
-            CARD.format(name=name, about=about, recipe=source.name), encoding="utf-8"
+            CARD.format(name=name, about=about, recipe=recipe), encoding="utf-8"
         )
         size = sum(path.stat().st_size for path in target.iterdir())
         say(f"{target}: {size / 2**20:.1f} MiB")
@@ -304,15 +314,17 @@ class Build:
         """All steps in order."""
         self.pictures()
         eyes = self.eyes()
-        pretrained = self.stage("1_pretrain", self.place(eyes), self.args.pretrain_rows)
-        tuned = self.stage("2_sft", pretrained, self.args.sft_rows)
-        self.ship(tuned, "tinyrs", "It answers at once: stages P and S.")
-        reasoning = self.stage("3_cot_sft", tuned, self.args.cot_rows)
-        if self.args.reward_rows:
-            about, reasoning = "stages P, S, C and R", self.reward(reasoning)
-        else:
-            about = "stages P, S and C"
-        self.ship(reasoning, "tinyrs-r1", f"It reasons before it answers: {about}.")
+        args = self.args
+        placed = self.lessons("0_place", eyes, args.place_steps, 1e-3)
+        pretrained = self.stage("1_pretrain", placed, args.pretrain_rows)
+        tuned = self.stage("2_sft", pretrained, args.sft_rows)
+        tuned = self.lessons("2_again", tuned, args.again_steps, 8e-4, again=True)
+        self.ship(tuned, "tinyrs", "2_sft", "It answers at once: stages P and S.")
+        reasoning = self.stage("3_cot_sft", tuned, args.cot_rows)
+        recipe, about = "3_cot_sft", "stages P, S and C"
+        if args.reward_rows:
+            recipe, about, reasoning = "4_grpo", "stages P, S, C and R", self.reward(reasoning)
+        self.ship(reasoning, "tinyrs-r1", recipe, f"It reasons before it answers: {about}.")
 
 
 def save_like(model, other: Path, folder: Path, most_pixels: int | None = None) -> None:
@@ -346,12 +358,15 @@ def parser() -> argparse.ArgumentParser:
         "--detector_minutes", type=float, default=24, help="minutes for the convolutional finder of objects"
     )
     made.add_argument("--eyes_minutes", type=float, default=80, help="minutes for the vision tower")
-    made.add_argument("--views", type=int, default=16_000, help="views that the tower reads for the next step")
-    made.add_argument("--place_steps", type=int, default=9000, help="steps that teach where things are")
+    made.add_argument("--views", type=int, default=20_000, help="views that the tower reads for each lot of lessons")
+    made.add_argument("--place_steps", type=int, default=6000, help="steps that teach where things are")
+    made.add_argument(
+        "--again_steps", type=int, default=11_000, help="steps that teach it again after stage S, which forgets it"
+    )
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
-    made.add_argument("--sft_rows", type=int, default=20_000, help="rows of stage S, of up to four questions each")
+    made.add_argument("--sft_rows", type=int, default=14_400, help="rows of stage S, of up to four questions each")
     made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")
-    made.add_argument("--cot_rows", type=int, default=12_000, help="rows of stage C")
+    made.add_argument("--cot_rows", type=int, default=4800, help="rows of stage C")
     made.add_argument(
         "--reward_rows", type=int, default=0, help="prompts of stage R; it made this pair's answers worse (dev/LOG.md)"
     )

@@ -39,8 +39,9 @@ VISIBLE = 0.15
 """The merger's output is scaled by this once, or what the first layers add to a visual token is lost beside it."""
 BESIDE = 15.0
 """A number that lies so far from the right one (of 1000) is nearly right."""
-LABEL = 5.0
-"""What a token of a scene's label counts. A label is three tokens, the boxes of a row are a hundred."""
+SHORT = 5.0
+"""What a token counts that is neither of boxes nor of a caption. A label is three tokens, a yes is one, the boxes of a row are a
+hundred."""
 ROWS = 8
 """Rows of a step."""
 
@@ -198,7 +199,7 @@ def answered(
     told = labels != -100
     counts = torch.ones(labels.shape)
     for i, row, own in questions_of(inputs, asked):
-        counts[i, own - 1] = LABEL if row.kind == "classify" else 1.0
+        counts[i, own - 1] = 1.0 if row.kind in ("locate", "locate_all", "describe") else SHORT
     counts = counts[told]
     losses = F.cross_entropy(logits, labels[told], reduction="none")
     boxes = torch.zeros_like(told)
