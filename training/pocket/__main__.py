@@ -138,12 +138,12 @@ class Build:
             made = empty()
             made.load_state_dict(load_file(path))
             return made.eval()
-        made = train(self.kept(name))
+        made = train(self.unfinished(name))
         save_file({key: value.contiguous() for key, value in made.state_dict().items()}, path)
-        self.kept(name).unlink(missing_ok=True)
+        self.unfinished(name).unlink(missing_ok=True)
         return made
 
-    def kept(self, name: str) -> Path:
+    def unfinished(self, name: str) -> Path:
         """Where the training of that name keeps its state until its result is there."""
         return self.work / f"{name}.state"
 
@@ -225,12 +225,12 @@ class Build:
             self.args.eyes_minutes,
             teacher,
             self.detector(),
-            kept=self.kept("0_eyes"),
+            kept=self.unfinished("0_eyes"),
             say=say,
             after=after,
         )
         save_like(model, start, folder)
-        self.kept("0_eyes").unlink(missing_ok=True)
+        self.unfinished("0_eyes").unlink(missing_ok=True)
         return folder
 
     def lessons(self, name: str, base: Path, steps: int, peak: float, again: bool = False) -> Path:
@@ -250,7 +250,7 @@ class Build:
         known = read(model, processor, shown, self.args.views, say=say)
         short = VariedRows(known, mixture, 0, False, seed + 1, together=2 * TOGETHER)
         reasoned = VariedRows(known, mixture, 0, True, seed + 2, together=3)
-        rows, kept = [short, short, reasoned], self.kept(name)
+        rows, kept = [short, short, reasoned], self.unfinished(name)
         train_place(model, processor, rows, steps, peak=peak, again=again, kept=kept, say=say)
         save_like(model, base, folder)
         kept.unlink(missing_ok=True)
