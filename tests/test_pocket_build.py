@@ -15,7 +15,7 @@ from training.pocket.model import MAX_PIXELS
 from training.pocket.scenes import draw
 
 SMALL = (
-    "--drawn=24 --teacher_minutes=0.02 --detector_minutes=0.02 --eyes_minutes=0.02 --views=16 --place_steps=3 --again_steps=3 "
+    "--drawn=24 --teacher_minutes=0.02 --detector_minutes=0.02 --eyes_minutes=0.02 --views=16 --place_steps=3 --again_steps=3 --more_steps=3 "
     "--pretrain_rows=16 --sft_rows=16 --cot_rows=16 --reward_rows=8"
 ).split()
 
@@ -31,7 +31,9 @@ def build(work, out, *more):
 
 @pytest.mark.train
 def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
+    import torch
     from PIL import Image
+    from safetensors.torch import load_file
 
     work, out = tmp_path / "work", tmp_path / "pair"
     first = build(work, out)
@@ -43,6 +45,8 @@ def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
         "0_start",
         "1_pretrain",
         "2_again",
+        "2_mean",
+        "2_more",
         "2_sft",
         "3_cot_sft",
         "4_grpo",
@@ -56,6 +60,10 @@ def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
         engine = open_engine(str(out / name))
         asked = (Image.fromarray(draw(5).pixels), Question("Is there a ship?", Task.VQA))
         assert engine.batch([asked], Options(max_new_tokens=4))[0].tokens > 0
+
+    again, mean, more = (load_file(work / f"2_{name}" / "model.safetensors") for name in ("again", "mean", "more"))
+    assert all(torch.allclose(mean[key], (again[key] + more[key]) / 2, atol=1e-6) for key in mean)
+    assert not list(work.glob("*.state"))  # nothing is unfinished
 
     made = {path: path.stat().st_mtime_ns for path in work.rglob("model.safetensors")}
     again = build(work, out)

@@ -42,14 +42,24 @@ MIXTURES = {
         "published": 0.13,
     },
     "2_again": {
-        "classify": 0.39,
+        "classify": 0.42,
         "describe": 0.02,
-        "locate": 0.29,
+        "locate": 0.3,
         "locate_all": 0.03,
         "whereabouts": 0.03,
         "count": 0.04,
         "presence": 0.05,
-        "published": 0.15,
+        "published": 0.11,
+    },
+    "2_more": {
+        "classify": 0.34,
+        "describe": 0.02,
+        "locate": 0.28,
+        "locate_all": 0.03,
+        "whereabouts": 0.03,
+        "count": 0.04,
+        "presence": 0.04,
+        "published": 0.22,
     },
     "3_cot_sft": {
         "classify": 0.3,
@@ -64,6 +74,9 @@ MIXTURES = {
 }
 """Shares of the rows of each stage (makers of training.pocket.questions). A label is three tokens and a row of boxes fifty, and
 every token counts the same: half the rows of S ask for a label so that labels are a fifth of what it learns from."""
+
+LESSONS = {"0_place": (1e-3, 7), "2_again": (8e-4, 107), "2_more": (5e-4, 207)}
+"""The lots of lessons (training/pocket/place.py): their highest rate, and what is added to the seed for their views."""
 
 
 TOGETHER = 4
@@ -233,8 +246,8 @@ class Build:
         self.unfinished("0_eyes").unlink(missing_ok=True)
         return folder
 
-    def lessons(self, name: str, base: Path, steps: int, peak: float, again: bool = False) -> Path:
-        """`base` with a language model that can tell where things are; `again` if it once could and went on from there."""
+    def lessons(self, name: str, base: Path, steps: int) -> Path:
+        """`base` with a language model that can tell where things are, after one of LESSONS."""
         from tinyrs.loading import load_processor
         from training.checkpoint import open_network
         from training.pocket.features import read
@@ -245,7 +258,8 @@ class Build:
         if (folder / "tinyrs.json").exists():
             return folder
         model, processor = open_network(base), load_processor(base)
-        mixture, seed = MIXTURES[name], self.args.seed + (107 if again else 7)
+        mixture, (peak, offset) = MIXTURES[name], LESSONS[name]
+        seed, again = self.args.seed + offset, name != "0_place"
         shown = VariedRows(self.train, mixture, self.args.views, False, seed, together=TOGETHER)
         known = read(model, processor, shown, self.args.views, say=say)
         short = VariedRows(known, mixture, 0, False, seed + 1, together=2 * TOGETHER)
@@ -254,6 +268,21 @@ class Build:
         train_place(model, processor, rows, steps, peak=peak, again=again, kept=kept, say=say)
         save_like(model, base, folder)
         kept.unlink(missing_ok=True)
+        return folder
+
+    def mean(self, name: str, first: Path, second: Path) -> Path:
+        """The checkpoint half-way between two that were learnt one from the other: better than either (Izmailov et al. 2018)."""
+        import torch
+
+        from training.checkpoint import open_network
+
+        folder = self.work / name
+        if not (folder / "tinyrs.json").exists():
+            model, other = open_network(first), dict(open_network(second).named_parameters())
+            with torch.no_grad():
+                for key, value in model.named_parameters():
+                    value.lerp_(other[key], 0.5)
+            save_like(model, first, folder)
         return folder
 
     def stage(self, name: str, base: Path, count: int) -> Path:
@@ -315,10 +344,11 @@ class Build:
         self.pictures()
         eyes = self.eyes()
         args = self.args
-        placed = self.lessons("0_place", eyes, args.place_steps, 1e-3)
+        placed = self.lessons("0_place", eyes, args.place_steps)
         pretrained = self.stage("1_pretrain", placed, args.pretrain_rows)
         tuned = self.stage("2_sft", pretrained, args.sft_rows)
-        tuned = self.lessons("2_again", tuned, args.again_steps, 8e-4, again=True)
+        again = self.lessons("2_again", tuned, args.again_steps)
+        tuned = self.mean("2_mean", again, self.lessons("2_more", again, args.more_steps))
         self.ship(tuned, "tinyrs", "2_sft", "It answers at once: stages P and S.")
         reasoning = self.stage("3_cot_sft", tuned, args.cot_rows)
         recipe, about = "3_cot_sft", "stages P, S and C"
@@ -361,12 +391,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--views", type=int, default=20_000, help="views that the tower reads for each lot of lessons")
     made.add_argument("--place_steps", type=int, default=6000, help="steps that teach where things are")
     made.add_argument(
-        "--again_steps", type=int, default=11_000, help="steps that teach it again after stage S, which forgets it"
+        "--again_steps", type=int, default=8000, help="steps that teach it again after stage S, which forgets it"
     )
+    made.add_argument("--more_steps", type=int, default=3400, help="steps that go on from there")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
     made.add_argument("--sft_rows", type=int, default=14_400, help="rows of stage S, of up to four questions each")
     made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")
-    made.add_argument("--cot_rows", type=int, default=4800, help="rows of stage C")
+    made.add_argument("--cot_rows", type=int, default=3200, help="rows of stage C")
     made.add_argument(
         "--reward_rows", type=int, default=0, help="prompts of stage R; it made this pair's answers worse (dev/LOG.md)"
     )
