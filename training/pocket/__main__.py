@@ -3,8 +3,8 @@
     python -m training.pocket --data DIR --out assets/pocket
 
 DIR holds any of the folders aid, nwpu_vhr10 and rsvqa in their published layouts; without it the build learns from
-drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, so a
-build that was stopped goes on. Two cores need four hours; dev/LOG.md has the curve and what was tried.
+drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, and the long ones keep
+a state every five minutes, so a build that was stopped goes on. Two cores need five hours; dev/LOG.md has the curve and what was tried.
 """
 
 from __future__ import annotations
