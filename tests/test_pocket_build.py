@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
+from tests.serving import until
 from tinyrs.config import ROOT
 from tinyrs.engine import Options, open_engine
 from tinyrs.example import Question, Task
@@ -69,6 +71,28 @@ def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
     again = build(work, out)
     assert again.returncode == 0, again.stderr[-3000:]
     assert {path: path.stat().st_mtime_ns for path in work.rglob("model.safetensors")} == made
+
+
+@pytest.mark.train
+def test_a_build_that_is_killed_goes_on_within_its_step(tmp_path):
+    often = "from training.pocket import __main__, practice; practice.KEEP = 0; raise SystemExit(__main__.main())"
+    asked = [*SMALL, "--place_steps=500", f"--work={tmp_path / 'work'}", f"--out={tmp_path / 'pair'}"]
+    state = tmp_path / "work" / "0_place.state"
+    with (tmp_path / "log").open("w") as log:
+        first = subprocess.Popen([sys.executable, "-c", often, *asked], cwd=ROOT, stderr=log)
+        until(lambda: state.exists() or first.poll() is not None, 240)
+        first.kill()
+        first.wait()
+    assert state.exists(), (tmp_path / "log").read_text()[-3000:]
+    second = subprocess.Popen(
+        [sys.executable, "-m", "training.pocket", *asked], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        told = next(line for line in second.stderr if "goes on" in line or line.startswith(("eyes:", "place:")))
+    finally:
+        second.kill()
+        second.communicate()
+    assert re.fullmatch(r"place: goes on after [1-9]\d* steps\n", told)
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
