@@ -77,7 +77,7 @@ def test_minutes_are_those_of_all_sittings(tmp_path, monkeypatch):
     assert len(rates) == 5
 
 
-def test_progress_has_the_share_and_running_means(monkeypatch):
+def test_progress_has_the_share_and_running_means():
     told = []
     train(say=told.append)
     assert len(told) == 2 and told[0].startswith("line:   2%, 1 steps, ")

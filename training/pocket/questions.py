@@ -16,7 +16,8 @@ from tinyrs.parse import format_boxes
 from tinyrs.prompt import CLASSIFY, COUNT, DESCRIBE, LOCATE, PRESENCE
 from tinyrs.sources import ORDERS, phrases, sentence
 from training.pocket.drawing.layout import number
-from training.pocket.pictures import OBJECTS, Known
+from training.pocket.pictures import OBJECTS
+from training.pocket.views import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ def _spot(box: Box) -> str:
     return f"{_ten((box.x1 + box.x2) / 2)} across and {_ten((box.y1 + box.y2) / 2)} down"
 
 
-def classify(view: Known, rng: np.random.Generator, labels: Sequence[str] = ()) -> Row | None:
+def classify(view: View, rng: np.random.Generator, labels: Sequence[str] = ()) -> Row | None:
     """The paper's classification form over `labels`: all of them or some, in order or shuffled."""
     if not view.label:
         return None
@@ -117,7 +118,7 @@ def classify(view: Known, rng: np.random.Generator, labels: Sequence[str] = ()) 
     return Row(view.pixels, question, view.label, reasoning, "classify")
 
 
-def describe(view: Known, rng: np.random.Generator) -> Row | None:
+def describe(view: View, rng: np.random.Generator) -> Row | None:
     """Captioning: RSICD's sentences, or those of a drawn scene."""
     if not view.captions:
         return None
@@ -150,7 +151,7 @@ _EXTENTS = (
 """Both corners, once the middle has been told: in the order of the box, so that nothing is left to be reckoned."""
 
 
-def locate(view: Known, rng: np.random.Generator) -> Row | None:
+def locate(view: View, rng: np.random.Generator) -> Row | None:
     """Grounding: the only object of its class, or the one that a relation means."""
     meant = phrases(view.boxes)
     if not meant:
@@ -190,7 +191,7 @@ def locate(view: Known, rng: np.random.Generator) -> Row | None:
     )
 
 
-def whereabouts(view: Known, rng: np.random.Generator) -> Row | None:
+def whereabouts(view: View, rng: np.random.Generator) -> Row | None:
     """In which part of the picture is it: the coarse half of grounding, in words."""
     meant = phrases(view.boxes)
     if not meant:
@@ -201,7 +202,7 @@ def whereabouts(view: Known, rng: np.random.Generator) -> Row | None:
     return Row(view.pixels, question, place(target), _listing(target.label, len(same), _shown(same)), "whereabouts", view.boxes)
 
 
-def locate_all(view: Known, rng: np.random.Generator) -> Row | None:
+def locate_all(view: View, rng: np.random.Generator) -> Row | None:
     """Every object of one class: more coordinates to learn from in one view. For training only."""
     names = sorted({b.label for b in view.boxes})
     if not names:
@@ -215,7 +216,7 @@ def locate_all(view: Known, rng: np.random.Generator) -> Row | None:
     return Row(view.pixels, question, answer, _listing(name, len(same), shown), "locate_all", view.boxes, spoken)
 
 
-def count(view: Known, rng: np.random.Generator) -> Row | None:
+def count(view: View, rng: np.random.Generator) -> Row | None:
     """How many objects of one class, where every object is view."""
     if not view.complete:
         return None
@@ -236,7 +237,7 @@ def count(view: Known, rng: np.random.Generator) -> Row | None:
     return Row(view.pixels, question, str(len(same)), reasoning, "count", view.boxes)
 
 
-def presence(view: Known, rng: np.random.Generator) -> Row | None:
+def presence(view: View, rng: np.random.Generator) -> Row | None:
     """Is there a ...: as often yes as no."""
     if not view.complete:
         return None

@@ -7,10 +7,9 @@ import re
 import numpy as np
 
 from tinyrs.example import Question, Task
-from training.pocket.pictures import Known
 from training.pocket.questions import Phrases, Row
+from training.pocket.views import View
 
-SIDES = re.compile(r"\b(left|right|top|bottom|above|below|north|south|east|west)\b")
 _COUNTED = re.compile(r"(?:number of|amount of|how many) (.+?)(?: are there)?(?: in the image)?\??$", re.I)
 _COMPARED = re.compile(
     r"are there (more|less) (.+?) than (.+?)(?: in the image)?\??$|"
@@ -23,10 +22,10 @@ DERIVED = 0.6
 """Share of the yes-or-no questions about an RSVQA picture that are made from its published counts."""
 
 
-def _counts(known: Known) -> dict[str, int]:
+def _counts(view: View) -> dict[str, int]:
     """What the published questions count in a picture: {"small water areas": 9, ...}."""
     found = {}
-    for text, number, kind in known.questions:
+    for text, number, kind in view.questions:
         asked = _COUNTED.search(text)
         if kind == "count" and asked and number.isdigit():
             found[asked[1].strip().lower()] = int(number)
@@ -62,7 +61,7 @@ def _yes(holds: bool) -> str:
     return "yes" if holds else "no"
 
 
-def published(view: Known, rng: np.random.Generator) -> Row | None:
+def published(view: View, rng: np.random.Generator) -> Row | None:
     """One of RSVQA's own questions about this picture, with equal shares for its kinds and, now and then, its answers;
     or one of the same kind made from what they count."""
     if not view.questions:
@@ -82,9 +81,9 @@ def published(view: Known, rng: np.random.Generator) -> Row | None:
     return Row(view.pixels, Question(text, task), answer, reasoning, f"rsvqa_{kind}")
 
 
-def _rsvqa_reasoning(known: Known, text: str, answer: str, kind: str) -> str:
+def _rsvqa_reasoning(view: View, text: str, answer: str, kind: str) -> str:
     """From the counts that the same picture's other questions give, where they do."""
-    counts = _counts(known)
+    counts = _counts(view)
     if kind == "comp" and (found := _COMPARED.search(text)):
         left, right = (found[2], found[3]) if found[1] else (found[4], found[5])
         first, second = (counts.get(side.lower()) for side in (left, right))

@@ -3,17 +3,22 @@ say is true of what is seen."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from tinyrs.example import Box
-from training.pocket import rsvqa, vary
+from training.pocket import vary
 from training.pocket.pictures import Known
 
-SCENE, OBJECTS, PUBLISHED = ("classify", "describe"), ("locate", "locate_all", "whereabouts", "count", "presence"), ("published",)
-ABOUT_ONE_VIEW = (SCENE, OBJECTS, PUBLISHED)
+ABOUT_SCENES = ("classify", "describe")
+ABOUT_OBJECTS = ("locate", "locate_all", "whereabouts", "count", "presence")
+ABOUT_ONE_VIEW = (ABOUT_SCENES, ABOUT_OBJECTS, ("published",))
 """Makers (training.pocket.rows.MAKERS) that can ask about one and the same view."""
+
+SIDES = re.compile(r"\b(left|right|top|bottom|above|below|north|south|east|west)\b")
+"""What a published question says that is no longer true once a picture is turned."""
 
 
 class View(Known):
@@ -25,13 +30,13 @@ def view_of(known: Known, rng: np.random.Generator, maker: str) -> View:
     """A view for the questions of `maker` and of those that ask about the same. Questions about sides are left out where it was turned."""
     if isinstance(known, View):
         return known
-    if maker in SCENE:
+    if maker in ABOUT_SCENES:
         return View(_scene(known.pixels, rng), known.source, known.label, known.captions)
-    if maker in OBJECTS:
+    if maker in ABOUT_OBJECTS:
         pixels, boxes = _objects(known.pixels, known.boxes, rng)
         return View(pixels, known.source, boxes=tuple(boxes), complete=known.complete)
     turned = rng.random() < 0.5
-    asked = tuple(q for q in known.questions if not (turned and rsvqa.SIDES.search(q[0].lower())))
+    asked = tuple(q for q in known.questions if not (turned and SIDES.search(q[0].lower())))
     pixels = _turned(known.pixels, (), rng)[0] if turned else known.pixels
     return View(vary.light(pixels, rng), known.source, questions=asked)
 
