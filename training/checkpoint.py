@@ -120,6 +120,17 @@ def save_processor_files(base: Path, folder: Path, pixels: tuple[int, int]) -> N
         _write(video, {**kept, **kind, "size": size})
 
 
+def save_like(model, other: Path, folder: Path, most_pixels: int | None = None) -> None:
+    """Save `model` into `folder` with the processor files of the checkpoint `other`, and another pixel budget when
+    `most_pixels` is given; its declaration comes last."""
+    told = declared(other)
+    told["max_pixels"] = most_pixels or told["max_pixels"]
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    save_processor_files(other, folder, (told["min_pixels"], told["max_pixels"]))
+    _write(folder / "tinyrs.json", told)
+
+
 def _sized(config: dict, size: dict) -> dict:
     # The hub's Qwen2-VL files name the limits twice; one truth is enough.
     return {key: value for key, value in config.items() if key not in ("min_pixels", "max_pixels")} | {

@@ -111,7 +111,7 @@ class Pocket(Pipeline):
 
     def rows(self, cell: Cell):
         from training.pocket import pool
-        from training.pocket.__main__ import MIXTURES
+        from training.pocket.mixtures import MIXTURES
 
         letter, _ = change(cell.steps[-1])
         shares = {"P": MIXTURES["1_pretrain"], "R": pool.REWARDED}.get(letter, pool.TASKS_AS_THEY_COME)

@@ -38,9 +38,9 @@ def untaught(source: Path, folder: Path, known: Sequence, anew: int | None, step
     import torch
 
     from tinyrs.loading import load_processor
-    from training.checkpoint import declared, open_network
-    from training.pocket.__main__ import MIXTURES, TOGETHER, save_like
+    from training.checkpoint import declared, open_network, save_like
     from training.pocket.features import read
+    from training.pocket.mixtures import MIXTURES, TOGETHER
     from training.pocket.model import look_outward, number_line
     from training.pocket.place import ROWS, train_place
     from training.pocket.rows import VariedRows
