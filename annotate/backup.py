@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import sqlite3
 import tarfile
 import tempfile
 from pathlib import Path
 
-from annotate.connection import storage_error, sync
+from annotate.connection import storage_error
 from annotate.rules import Refused, StoreError
 from annotate.store import Store
+from tinyrs.whole import sync, whole
 
 DATABASE = "tinyrs.db"
 _PICTURE = re.compile(r"pictures/([0-9a-f]{64})\.[a-z]{3}")
@@ -26,22 +26,16 @@ def backup(store: Store, path: str | Path) -> None:
     picture that the copy names can be read after it.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".backup-") as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".backup-") as folder, whole(path) as part:
             copy = Path(folder) / DATABASE
             store.snapshot(copy)
             with tarfile.open(part, "w") as archive:
                 archive.add(copy, DATABASE, filter=_plain)
                 for file in pictures_of(copy):
                     archive.add(store.pictures / file, f"pictures/{file}", filter=_plain)
-            sync(part)
-            os.replace(part, path)
-            sync(path.parent)
     except OSError as problem:
         raise storage_error(problem, path) from problem
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def restore(path: str | Path, database: str | Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import sqlite3
 import threading
 import time
@@ -17,6 +16,7 @@ from sqlite_utils import Database
 
 from annotate.migrations import ForeignDatabase, NewerDatabase, code_version, migrate
 from annotate.rules import NotFound, StoreBusy, StoreError, StoreFull
+from tinyrs.whole import whole
 
 TIMEOUT = 30
 """Seconds that a write waits for the other processes."""
@@ -135,51 +135,29 @@ class Connection:
     def snapshot(self, path: str | Path) -> None:
         """Write a consistent copy of the database alone, without the pictures, also while others write."""
         path = Path(path)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            # A connection of its own, so that this process's other threads do not wait for the copy.
-            source, copy = self._connect(), sqlite3.connect(part)
-            try:
-                source.backup(copy)
-            finally:
-                copy.close()
-                source.close()
-            sync(part)
-            os.replace(part, path)
-            sync(path.parent)
+            with whole(path) as part:
+                # A connection of its own, so that this process's other threads do not wait for the copy.
+                source, copy = self._connect(), sqlite3.connect(part)
+                try:
+                    source.backup(copy)
+                finally:
+                    copy.close()
+                    source.close()
         except sqlite3.Error as problem:
             raise translate(problem) from problem
         except OSError as problem:
             raise storage_error(problem, path) from problem
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, and so that it outlives a crash. Raises StoreFull, StoreError."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(part, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-        sync(path.parent)
+        with whole(path) as part:
+            part.write_bytes(data)
     except OSError as problem:
         raise storage_error(problem, path) from problem
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of files, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def same_bytes(path: Path, data: bytes) -> bool:

@@ -28,11 +28,12 @@ from pathlib import Path
 
 from annotate import eventlog
 from annotate.backup import pictures_of, sound
-from annotate.connection import storage_error, sync
+from annotate.connection import storage_error
 from annotate.rules import Refused, StoreError
 from annotate.store import Store, code_version
 from annotate.vault import Folder, Repository, open_vault
 from tinyrs.config import Config
+from tinyrs.whole import sync
 
 log = logging.getLogger("tinyrs.annotate")
 

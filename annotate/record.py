@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from annotate.connection import storage_error, sync
+from annotate.connection import storage_error
 from annotate.rules import Refused
 from annotate.thinking import Wrote
 from tinyrs.checks import Finding
 from tinyrs.strictjson import BadData, load_json
+from tinyrs.whole import sync
 
 
 class Record:

@@ -16,7 +16,8 @@ import secrets
 from pathlib import Path
 
 from annotate import rules
-from annotate.connection import storage_error, sync
+from annotate.connection import storage_error
+from tinyrs.whole import whole
 
 FILE = "users.json"
 ROLES = ("annotator", "reviewer", "admin")
@@ -99,21 +100,13 @@ class Users:
         return self._read[1]
 
     def _write(self, rows: dict) -> None:
-        part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with whole(self.path) as part:
                 # Not write_file: this file is its owner's alone from its first byte on.
-                with open(
-                    os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-                ) as file:
+                handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with open(handle, "w", encoding="utf-8") as file:
                     json.dump(rows, file, indent=1, sort_keys=True)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(part, self.path)
-            finally:
-                part.unlink(missing_ok=True)
-            sync(self.path.parent)
         except OSError as problem:
             raise storage_error(problem, self.path) from problem
 

@@ -10,13 +10,13 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import traceback
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from annotate.connection import storage_error, sync, write_file
+from annotate.connection import storage_error, write_file
 from annotate.rules import Refused, StoreError
+from tinyrs.whole import whole
 
 log = logging.getLogger("tinyrs.annotate")
 
@@ -138,18 +138,9 @@ def open_vault(where: str) -> Folder | Repository:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a file so that it appears under its name whole, or not at all."""
-    part = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        with open(handle, "wb") as file, open(source, "rb") as data:
-            shutil.copyfileobj(data, file, 2**20)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-        sync(target.parent)
+        with whole(target) as part:
+            shutil.copyfile(source, part)
     except OSError as problem:
         raise storage_error(problem, target) from problem
-    finally:
-        if part:
-            Path(part).unlink(missing_ok=True)

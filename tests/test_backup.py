@@ -1,12 +1,12 @@
 """A backup holds everything that was acknowledged before it, and comes back only whole."""
 
 import io
+import os
 import sqlite3
 import tarfile
 
 import pytest
 
-from annotate import backup as module
 from annotate.backup import backup, restore
 from annotate.store import Refused, Store, StoreError
 from tests.store_parts import SCENE, add_caption, add_picture, add_run, check_whole, drawn, processes
@@ -77,7 +77,7 @@ def test_a_backup_replaces_an_older_one_only_when_it_is_complete(store, tmp_path
     def breaks(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "sync", breaks)
+    monkeypatch.setattr(os, "fsync", breaks)
     with pytest.raises(StoreError, match="disk is full"):
         backup(store, tmp_path / "all.tar")
     assert (tmp_path / "all.tar").read_bytes() == before

@@ -12,6 +12,7 @@ from training.checkpoint import (
     open_network,
     open_processor,
     pixel_budget,
+    save_like,
     save_processor_files,
     skeleton,
     weights_digest,
@@ -140,3 +141,16 @@ def test_a_checkpoint_is_known_by_its_weights(checkpoint, untrained):
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     assert weights_digest(checkpoint) != weights_digest(untrained)
+
+
+def test_saved_like_another_it_keeps_the_others_processor_budget_and_what_it_learnt_from(untrained, checkpoint, tmp_path):
+    model = open_network(checkpoint)
+    save_like(model, checkpoint, tmp_path / "plain")
+    assert json.loads((tmp_path / "plain" / "tinyrs.json").read_text()) == json.loads((checkpoint / "tinyrs.json").read_text())
+    assert not (tmp_path / "plain" / "exports.json").exists()
+    (checkpoint / "exports.json").write_text(json.dumps({"exports": ["f" * 64]}))
+    save_like(model, checkpoint, tmp_path / "next", 196 * 28 * 28)
+    assert json.loads((tmp_path / "next" / "exports.json").read_text()) == {"exports": ["f" * 64]}
+    told = open_processor(tmp_path / "next", pixel_budget(tmp_path / "next", Recipe())).image_processor.size
+    assert told["longest_edge"] == 196 * 28 * 28
+    assert load_file(tmp_path / "next" / "model.safetensors").keys() == load_file(checkpoint / "model.safetensors").keys()

@@ -281,14 +281,14 @@ def test_a_split_whose_rows_were_changed_is_refused(tmp_path):
 def test_a_write_that_fails_leaves_no_manifest_that_describes_other_rows(tmp_path, monkeypatch):
     source, out = vhm(tmp_path), tmp_path / "out"
     main(command(source, out))
-    real = Path.replace
+    real = os.replace
 
-    def full(self, target):
+    def full(part, target):
         if Path(target).name == f"{RL}.json":
             raise OSError(28, "No space left on device", str(target))
-        return real(self, target)
+        return real(part, target)
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     assert main(command(source, out, "--seed", 1)) == 2
     assert not (out / f"{RL}.manifest.json").exists()
     read(out / f"{INSTRUCT}.json")

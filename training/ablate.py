@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tinyrs.models import UnknownModel
 from tinyrs.strictjson import BadData, load_json
+from tinyrs.whole import write_whole
 from training.ablations import COLUMNS, TABLES, Measure, build, markdown
 from training.cells import (
     CELL,
@@ -37,7 +38,6 @@ from training.cells import (
     spoken,
     tree,
     versions,
-    write_whole,
 )
 from training.judge import JudgeFailed
 from training.pipelines import FILES, RECIPES, Pipeline, Pocket, Published

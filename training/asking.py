@@ -19,7 +19,6 @@ import json
 import os
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, TextIO
 from tinyrs.datasets import Scale
 from tinyrs.example import Example
 from tinyrs.strictjson import BadData, load_json
+from tinyrs.whole import whole
 
 if TYPE_CHECKING:
     from tinyrs.engine import Engine, Options, Reply
@@ -248,17 +248,8 @@ def _gather(out: Path, rows: Sequence[int]) -> list[dict] | None:
 
 
 def _put(path: Path, lines: Sequence[dict]) -> None:
-    whole = _beside(path)
-    with open(whole, "w", encoding="utf-8") as file:
+    with whole(path) as part, open(part, "w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
-    whole.replace(path)
-
-
-def _beside(path: Path) -> Path:
-    """Where to write what `path` will be: a name that no other process takes, on no other machine."""
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
 
 
 @contextmanager
@@ -347,15 +338,8 @@ def claim(out: Path, identity: dict, data: Path, kind: str, box_scale: Scale, im
                 raise BadData(
                     f"{out / ANSWERS} is there, and nothing says whose answers these are: give another --out."
                 )
-            whole = _beside(path)
-            whole.write_text(json.dumps({**mine, "images": str(images)}, indent=1) + "\n", encoding="utf-8")
-            try:
-                os.link(whole, path)  # whole or not at all, and never over that of another process
-            except FileExistsError:
-                pass
-            except OSError:  # a file system without links
-                whole.replace(path)
-            whole.unlink(missing_ok=True)
+            with whole(path, first=True) as part:
+                part.write_text(json.dumps({**mine, "images": str(images)}, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise BadData(f"{out} cannot be written: {error.strerror}.") from None
     told = load_json(path)

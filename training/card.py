@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tinyrs.config import ROOT
 from tinyrs.strictjson import BadData, load_json
+from tinyrs.whole import write_whole
 from training.recipe import BadRecipe, Recipe
 from training.tables import grid, percent
 
@@ -175,20 +176,14 @@ def add_scores(folder: Path, scores: Sequence[Path]) -> dict:
             except (LookupError, TypeError, ValueError):
                 raise BadData(f"{each} holds no strict score.") from None
             measured[name] = row | {key: numbers[key] for key in KEPT[3:] if numbers.get(key) is not None}
-    _replace(path, json.dumps(told | {"measured": measured}, indent=1, ensure_ascii=False) + "\n")
+    write_whole(path, json.dumps(told | {"measured": measured}, indent=1, ensure_ascii=False) + "\n")
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else f"# {folder.name}\n"
     block = f"{START}\n{measured_table(measured)}\n{END}"
     before, mark, rest = text.partition(START)
     rest = rest.partition(END)[2] if mark else ""
-    _replace(readme, before + block + rest if mark else f"{text.rstrip()}\n\n## Measured\n\n{block}\n")
+    write_whole(readme, before + block + rest if mark else f"{text.rstrip()}\n\n## Measured\n\n{block}\n")
     return measured
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 # ---- the hub

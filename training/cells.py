@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinyrs.strictjson import BadData
+from tinyrs.whole import write_whole
 from training.ablations import TABLES
 from training.checkpoint import base_folder, declared, weights_digest
 from training.recipe import Recipe
@@ -182,13 +183,6 @@ def spoken(recipe: Recipe) -> dict:
 def versions() -> dict[str, str]:
     """Of the libraries that train; they are noted, and no part of a key."""
     return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl")}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is whole or not there."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinyrs.models import MODELS, SHIPPED, resolve, weights_digest
+from tinyrs.whole import write_whole
 from training.command import first
 from training.recipe import BadRecipe, Recipe
 
@@ -79,7 +80,7 @@ def _json(path: Path) -> dict:
 
 
 def _write(path: Path, values: dict) -> None:
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
 
 def pixel_budget(base: Path, recipe: Recipe) -> tuple[int, int]:
@@ -128,6 +129,8 @@ def save_like(model, other: Path, folder: Path, most_pixels: int | None = None) 
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     save_processor_files(other, folder, (told["min_pixels"], told["max_pixels"]))
+    if (other / EXPORTS).is_file():  # whose corrections it learnt from
+        shutil.copyfile(other / EXPORTS, folder / EXPORTS)
     _write(folder / "tinyrs.json", told)
 
 
@@ -168,9 +171,7 @@ def declare(base: Path, folder: Path, recipe: Recipe, pixels: tuple[int, int]) -
     # Of the stages before this one, too: python -m annotate lineage goes back from here to who wrote what.
     known = dict.fromkeys([*_json(base / EXPORTS).get("exports", []), *_manifests(recipe)])
     _write(folder / EXPORTS, {"exports": list(known)})
-    partial = folder / "tinyrs.json.part"
-    _write(partial, told)
-    partial.replace(folder / "tinyrs.json")
+    _write(folder / "tinyrs.json", told)
 
 
 def open_processor(base: Path, pixels: tuple[int, int]):
@@ -258,8 +259,7 @@ def resumable(output: Path, recipe: Recipe, rows: Sequence[dict], base: Path) ->
     try:
         output.mkdir(parents=True, exist_ok=True)
         if first():
-            _write(note.with_suffix(".part"), same)
-            note.with_suffix(".part").replace(note)
+            _write(note, same)
     except OSError as error:
         raise BadRecipe(f"{output} cannot be written: {error.strerror}.") from None
     return whole[max(whole)] if whole else None

@@ -30,6 +30,7 @@ from tinyrs.datasets import Scale, picture_size, scale_of
 from tinyrs.example import Example
 from tinyrs.models import UnknownModel, resolve
 from tinyrs.strictjson import BadData, each_row, load_json, row_name
+from tinyrs.whole import write_whole
 from training import suite
 from training.asking import (
     Part,
@@ -307,9 +308,7 @@ def _count(text: str) -> int:
 
 def _write(out: Path, numbers: dict) -> None:
     text = json.dumps(numbers, indent=1, ensure_ascii=False) + "\n"
-    part = out / f"{SCORES}.part"
-    part.write_text(text, encoding="utf-8")
-    part.replace(out / SCORES)
+    write_whole(out / SCORES, text)
     low, high = numbers["strict_interval"]
     strict = (
         "not scored" if numbers["strict"] is None else f"{numbers['strict']:.3f} ({low:.3f} to {high:.3f})"

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tinyrs.whole import write_whole
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -253,9 +255,7 @@ class Judge:
             return
         path = self._file(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{key}.{os.getpid()}.part")
-        partial.write_text(json.dumps({"grade": grade}), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, json.dumps({"grade": grade}))
 
 
 def grade_of(text: str | None) -> float | None:

@@ -37,6 +37,7 @@ from tinyrs.example import BOX_SCALE, Example
 from tinyrs.prompt import messages, target
 from tinyrs.sources import read_aid, read_dior_rsvg, read_nwpu, read_rsvqa
 from tinyrs.strictjson import BadData
+from tinyrs.whole import write_whole
 
 INSTRUCT, THINK, RL = "VHM-Instruct", "VHM-Instruct-Think", "VHM-RL"
 
@@ -199,8 +200,8 @@ def write(name: str, items: Sequence[Item], sources: Sequence[Source], prints, o
         },
     }
     (out / f"{name}.manifest.json").unlink(missing_ok=True)  # it must never describe other rows
-    _whole(out / f"{name}.json", text)
-    _whole(out / f"{name}.manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_whole(out / f"{name}.json", text)
+    write_whole(out / f"{name}.manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     return manifest
 
 
@@ -217,15 +218,6 @@ def _row(item: Item, root: Path, thinking: bool) -> dict:
         "task": example.question.task.value,
         "labels": list(example.question.labels),
     }
-
-
-def _whole(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    with open(part, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _relative(path: Path, out: Path) -> str:

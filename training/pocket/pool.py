@@ -21,6 +21,7 @@ from PIL import Image
 from tinyrs.example import Question, Task
 from tinyrs.prompt import CHOOSE, messages, tag_of
 from tinyrs.strictjson import BadData
+from tinyrs.whole import write_whole
 from training.grpo import truth
 from training.pocket.pictures import Known
 from training.pocket.questions import Row
@@ -172,9 +173,7 @@ def write_benchmarks(kept: Sequence[Known], folder: Path, count: int) -> dict[Pa
             asked = f"<image>\n{tag} {row.question.text}" if tag else f"<image>\n{row.question.text}"
             turns = [{"from": "human", "value": asked}, {"from": "gpt", "value": row.answer}]
             made.append({"image": f"{index}.png", "conversations": turns})
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(made), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps(made))
     return files
 
 

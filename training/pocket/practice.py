@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from tinyrs.whole import whole
 
 TELL, KEEP = 30.0, 300.0
 """Seconds between two lines of progress, and between two states that are kept."""
@@ -96,6 +97,5 @@ class Practice:
             "learner": self.learner.state_dict(), "optimiser": self.optimiser.state_dict(),
             "step": self.step, "spent": self.spent, "running": self.running,
         }  # fmt: skip
-        part = self.kept.with_suffix(".writing")
-        torch.save(state, part)
-        os.replace(part, self.kept)
+        with whole(self.kept) as part:
+            torch.save(state, part)
