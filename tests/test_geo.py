@@ -16,7 +16,7 @@ from pyproj import Geod, Transformer
 from rasterio import Affine
 from shapely.geometry import Point, shape
 
-from tests.test_image import UTM, exif, ramp, saved, tiff
+from tests.picture_files import UTM, exif, ramp, saved, tiff
 from tinyrs.example import Box
 from tinyrs.geo import (
     NoPlace,

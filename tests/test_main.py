@@ -315,7 +315,7 @@ def scene(tmp_path):
     """A GeoTIFF of five 16-bit bands, 200 x 120 pixels of 10 m."""
     import numpy as np
 
-    from tests.test_image import UTM, tiff
+    from tests.picture_files import UTM, tiff
 
     bands = np.random.default_rng(0).integers(100, 4000, (5, 120, 200)).astype("uint16")
     path = tmp_path / "scene.tif"

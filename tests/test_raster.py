@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_image import NOISE, UTM, assert_close, pixels, png, ramp, run, saved, stretched, tiff
+from tests.picture_files import NOISE, UTM, assert_close, pixels, png, ramp, run, saved, stretched, tiff
 from tinyrs import raster
 from tinyrs.image import BadImage, View, open_picture
 from tinyrs.view import OVERVIEW_PIXELS, compose, overview

@@ -15,7 +15,7 @@ from shapely.geometry import Point, shape
 
 from tests.test_geo import HOUSE, PLACES, UTM, assert_corners, box_of_the_house, metres_apart, true_corners
 from tests.test_geo import scene as drawn
-from tests.test_image import tiff
+from tests.picture_files import tiff
 from tinyrs import geo
 from tinyrs.example import Box
 from tinyrs.image import BadImage, View, open_picture, read_facts
