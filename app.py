@@ -32,9 +32,10 @@ from starlette.middleware import Middleware
 # Gradio would build a pandas table of all events so far after every single one, for a page that nobody opens.
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
+from annotate.desk import Memory
 from annotate.keeper import Keeper, at_start
 from annotate.people import People, here
-from annotate.screens import Memory, annotate_tab
+from annotate.screens import annotate_tab
 from annotate.screens_review import review_tab
 from annotate.store import Store
 from screens.about import about_tab, tour

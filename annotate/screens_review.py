@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import gradio as gr
 
 from annotate import agreement, marks, markup, overlap, queue, rules
+from annotate.desk import Desk, Memory
 from annotate.people import People
-from annotate.screens import Memory, desk
 from annotate.store import Store, StoreError
 from tinyrs import render
 from tinyrs.config import Config
@@ -36,7 +36,7 @@ def review_tab(demo: gr.Blocks, store: Store, tab: gr.Tab, *, people: People, me
         ]
         return markup.review(changed, now["author"], others, own, len(steps))
 
-    desk(
+    Desk(
         demo,
         store,
         tab,

@@ -41,7 +41,7 @@ TIERS = {
 """Modules import from lower tiers, or beside themselves without a circle. The rest of tinyrs/ is tier 1."""
 
 HOMES = {
-    "gradio": ("app", "screens", "annotate.screens", "annotate.screens_review", "annotate.desk_layout"),
+    "gradio": ("app", "screens", "annotate.screens", "annotate.screens_review", "annotate.desk", "annotate.desk_layout"),
     "spaces": ("app",),
     "uvicorn": ("tinyrs.serve",),
     "starlette": ("tinyrs.serve", "app"),
