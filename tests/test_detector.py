@@ -66,9 +66,9 @@ def test_a_few_seconds_teach_it_something():
     torch.manual_seed(0)
     known = drawn(range(40))
     told: list[str] = []
-    before = object_loss(Detector(4)(torch.zeros(4, 3, 112, 112)), *ObjectBatches(known).draw(4, 112)[1:])
+    before = object_loss(Detector(4)(torch.zeros(4, 3, 112, 112)), *ObjectBatches(known).draw(0, 4, 112)[1:])
     detector = train_detector(ObjectBatches(known), 0.1, side=112, width=4, say=told.append)
     with torch.no_grad():
-        pictures, *wanted = ObjectBatches(known, 1).draw(32, 112)
+        pictures, *wanted = ObjectBatches(known, 1).draw(0, 32, 112)
         after = object_loss(detector(pictures), *wanted)
     assert after < before / 2

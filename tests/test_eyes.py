@@ -35,6 +35,14 @@ def tower():
     return Qwen2VisionTransformerPretrainedModel(config).eval()
 
 
+@pytest.fixture
+def ship() -> Known:
+    """A white box on black."""
+    pixels = np.zeros((112, 112, 3), np.uint8)
+    pixels[20:60, 30:90] = 255
+    return Known(pixels, "test", boxes=(Box.from_pixels(30, 20, 90, 60, 112, 112, "ship"),), complete=True)
+
+
 def noise(count: int = 2, side: int = 112) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (count, side, side, 3), np.uint8)
 
@@ -97,26 +105,39 @@ def test_a_small_object_keeps_its_cell_in_front_of_a_large_one():
     assert classes[4 * 8 + 4].argmax() == OBJECTS.index("harbor")
 
 
+def test_a_batch_depends_on_its_number_alone(ship):
+    scenes = SceneBatches(torch.from_numpy(noise(6, 64)).permute(0, 3, 1, 2), torch.arange(6), "abcdef", seed=3)
+    objects = ObjectBatches([ship], seed=3)
+    for draw in (lambda number: scenes.draw(number, 4, 56), lambda number: objects.draw(number, 4, 112)):
+        first, second = draw(0), draw(1)
+        assert all(torch.equal(a, b) for a, b in zip(first, draw(0), strict=True))
+        assert not torch.equal(first[0], second[0])
+
+
+def test_what_is_too_fine_for_a_small_view_is_not_grain_in_it():
+    board = np.indices((400, 400)).sum(0) % 2 * 255
+    pictures = torch.from_numpy(board.astype(np.uint8)).expand(1, 3, 400, 400)
+    views, _ = SceneBatches(pictures, torch.zeros(1, dtype=torch.long), ["board"]).draw(0, 4, 56)
+    assert views.std((2, 3)).max() < 0.1
+
+
 @pytest.mark.train
-def test_a_few_steps_lower_every_loss(tower):
+def test_a_few_steps_lower_every_loss(tower, ship):
     torch.manual_seed(0)
     pictures = torch.from_numpy(noise(16, 64)).permute(0, 3, 1, 2)
     pictures[::2] //= 4  # dark against bright: something to learn
     scenes = SceneBatches(pictures, torch.arange(16) % 2, ["dark", "bright"])
-    white = np.zeros((112, 112, 3), np.uint8)
-    white[20:60, 30:90] = 255
-    known = Known(white, "test", boxes=(Box.from_pixels(30, 20, 90, 60, 112, 112, "ship"),), complete=True)
-    objects = ObjectBatches([known])
+    objects = ObjectBatches([ship])
     teacher = Teacher(2, width=4).eval()
     detector = Detector(width=2).eval()
     eyes = Eyes(tower, 2, teacher, detector)
     optimiser = torch.optim.AdamW(eyes.parameters(), lr=2e-3)
     first, last = {}, {}
     with pictures_of_one_size():
-        for _ in range(12):
+        for step in range(12):
             for name, measure in (
-                ("scenes", lambda: scene_loss(eyes, teacher, *scenes.draw(16, 56))),
-                ("objects", lambda: finding_loss(eyes, detector, *objects.draw(4, 112))),
+                ("scenes", lambda: scene_loss(eyes, teacher, *scenes.draw(step, 16, 56))),
+                ("objects", lambda: finding_loss(eyes, detector, *objects.draw(step, 4, 112))),
             ):
                 optimiser.zero_grad()
                 loss = measure()

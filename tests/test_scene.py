@@ -13,9 +13,9 @@ from PIL import Image
 from pyproj import Transformer
 from shapely.geometry import Point, shape
 
+from tests.picture_files import tiff
 from tests.test_geo import HOUSE, PLACES, UTM, assert_corners, box_of_the_house, metres_apart, true_corners
 from tests.test_geo import scene as drawn
-from tests.picture_files import tiff
 from tinyrs import geo
 from tinyrs.example import Box
 from tinyrs.image import BadImage, View, open_picture, read_facts

@@ -1,4 +1,4 @@
-"""annotate/screens.py and screens_review.py without a browser: orders from outside, and who may do what."""
+"""annotate/desk.py on both tabs, without a browser: orders from outside, and who may do what."""
 
 from types import SimpleNamespace
 
