@@ -1,4 +1,5 @@
-"""Batches for the eyes: scene pictures with labels, and pictures with object maps, varied at every draw."""
+"""Batches for the eyes: scene pictures with labels, and pictures with object maps. A batch depends on the seed and its number, on
+nothing else, so that a training that was stopped goes on with what it had not seen."""
 
 from __future__ import annotations
 
@@ -29,26 +30,31 @@ class SceneBatches:
 
     def __init__(self, pictures: torch.Tensor, labels: torch.Tensor, classes: Sequence[str], seed: int = 0):
         self.pictures, self.labels, self.classes = pictures, labels, tuple(classes)
-        self.random = torch.Generator().manual_seed(seed)
+        self.seed = seed
 
-    def _uniform(self, low: float, high: float, *shape: int) -> torch.Tensor:
-        return torch.rand(*shape, generator=self.random) * (high - low) + low
+    def draw(self, number: int, count: int, side: int, least: float = 0.5) -> tuple[torch.Tensor, torch.Tensor]:
+        """Batch `number`: `count` views of `side` x `side` pixels; a view shows `least`..1 of its picture's area."""
+        random = torch.Generator().manual_seed(int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]))
 
-    def draw(self, count: int, side: int, least: float = 0.5) -> tuple[torch.Tensor, torch.Tensor]:
-        """`count` views of `side` x `side` pixels; a view shows `least`..1 of its picture's area."""
-        chosen = torch.randint(0, len(self.pictures), (count,), generator=self.random)
+        def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
+            return torch.rand(*shape, generator=random) * (high - low) + low
+
+        chosen = torch.randint(0, len(self.pictures), (count,), generator=random)
         pictures = self.pictures[chosen].float()
-        scale = self._uniform(least, 1, count).sqrt()
-        shift = self._uniform(-1, 1, count, 2) * (1 - scale)[:, None]
-        angle = torch.randint(0, 4, (count,), generator=self.random) * (math.pi / 2)
-        mirror = torch.where(self._uniform(0, 1, count) < 0.5, -1.0, 1.0)
+        enough = round(1.3 * side)  # what a grid picks out of more pixels than that is grain
+        if enough < pictures.shape[-1]:
+            pictures = F.interpolate(pictures, (enough, enough), mode="bilinear", antialias=True, align_corners=False)
+        scale = uniform(least, 1, count).sqrt()
+        shift = uniform(-1, 1, count, 2) * (1 - scale)[:, None]
+        angle = torch.randint(0, 4, (count,), generator=random) * (math.pi / 2)
+        mirror = torch.where(uniform(0, 1, count) < 0.5, -1.0, 1.0)
         place = torch.zeros(count, 2, 3)
         place[:, 0, 0], place[:, 0, 1] = scale * angle.cos() * mirror, -scale * angle.sin()
         place[:, 1, 0], place[:, 1, 1] = scale * angle.sin() * mirror, scale * angle.cos()
         place[:, :, 2] = shift
         grid = F.affine_grid(place, (count, 3, side, side), align_corners=False)
         pictures = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
-        pictures = pictures * self._uniform(0.85, 1.15, count, 3, 1, 1) + self._uniform(
+        pictures = pictures * uniform(0.85, 1.15, count, 3, 1, 1) + uniform(
             -25, 25, count, 1, 1, 1
         )
         return normalise(pictures), self.labels[chosen]
@@ -65,11 +71,10 @@ class ObjectBatches:
 
     def __init__(self, known: Sequence[Known], seed: int = 0):
         self.known = Mixed(each for each in known if each.complete)
-        self.random = np.random.default_rng(seed)
+        self.seed = seed
 
-    def view(self, each: Known, side: int):
+    def view(self, each: Known, side: int, rng: np.random.Generator):
         """One varied square view of `each` and its boxes."""
-        rng = self.random
         height, width = each.pixels.shape[:2]
         if rng.random() < 0.7:
             share = 1 - 0.65 * rng.random() ** 1.5  # mostly at the size that the app shows, some from near
@@ -90,11 +95,12 @@ class ObjectBatches:
         pixels, boxes = vary.turn(pixels, boxes, int(rng.integers(4)), bool(rng.integers(2)))
         return vary.light(vary.resize(np.ascontiguousarray(pixels), side, side), rng), boxes
 
-    def draw(self, count: int, side: int):
-        """(pictures, classes (count, cells, len(OBJECTS)), boxes (count, cells, 4), there (count, cells))."""
+    def draw(self, number: int, count: int, side: int):
+        """Batch `number`: (pictures, classes (count, cells, len(OBJECTS)), boxes (count, cells, 4), there (count, cells))."""
+        rng = np.random.default_rng([self.seed, number])
         pictures, classes, placed, there = [], [], [], []
         for _ in range(count):
-            pixels, boxes = self.view(self.known.draw(self.random), side)
+            pixels, boxes = self.view(self.known.draw(rng), side, rng)
             pictures.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
             for into, made in zip((classes, placed, there), object_map(boxes, side // TOKEN), strict=True):
                 into.append(torch.from_numpy(made))

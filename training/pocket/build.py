@@ -54,8 +54,8 @@ class Build:
         self.kept += pictures.drawn(range(10**6, 10**6 + max(20, self.args.drawn // 20)))
         say(f"pictures: {len(self.train):,} to learn from, {len(self.kept):,} kept out")
 
-    def scenes(self, known):
-        """(pictures, labels, classes) of the pictures in `known` that have a scene label, for the eyes."""
+    def scenes(self, known, side: int = 150):
+        """(pictures of `side` pixels, labels, classes) of those in `known` that have a scene label, for the eyes."""
         import torch
 
         from training.pocket.teacher import stack
@@ -63,7 +63,7 @@ class Build:
         classes = sorted({each.label for each in self.train if each.label})
         labelled = [each for each in known if each.label in classes]
         return (
-            stack([each.pixels for each in labelled]),
+            stack([each.pixels for each in labelled], side),
             torch.tensor([classes.index(each.label) for each in labelled]),
             classes,
         )
@@ -140,7 +140,7 @@ class Build:
         """The start with a tower that sees."""
         from training.checkpoint import open_network, save_like
         from training.pocket.batches import ObjectBatches, SceneBatches
-        from training.pocket.eyes import look_around, train_eyes
+        from training.pocket.eyes import LARGE, look_around, train_eyes
         from training.pocket.teacher import accuracy
 
         folder = self.work / "0_eyes"
@@ -150,11 +150,11 @@ class Build:
         teacher = self.teacher()
         model = open_network(start)
         look_around(model.model.visual, self.args.seed)
-        train, kept = self.scenes(self.train), self.scenes(self.kept)
+        train, kept = self.scenes(self.train, LARGE), self.scenes(self.kept, LARGE)
         objects = ObjectBatches(self.train, self.args.seed)
 
         def after(eyes) -> None:
-            right = accuracy(eyes, *kept[:2], 140)
+            right = accuracy(eyes, *kept[:2], LARGE)
             say(f"eyes: {right:.3f} of {len(kept[0])} kept-out scenes, objects {self.spotted(eyes.find)}")
 
         train_eyes(

@@ -81,8 +81,8 @@ def train_detector(
         "detector", detector, optimiser,
         peak=2e-3, warm=100, least=0.005, minutes=minutes, clip=5.0, kept=kept, say=say,
     )  # fmt: skip
-    for _ in practice:
-        pictures, *wanted = batches.draw(16, side)
+    for step in practice:
+        pictures, *wanted = batches.draw(step, 16, side)
         practice.learn(object_loss(detector(pictures), *wanted))
     return detector.eval()
 

@@ -25,11 +25,14 @@ from torch import nn
 
 from training.pocket.batches import TOKEN, ObjectBatches, SceneBatches
 from training.pocket.detector import Detector, object_loss
+from training.pocket.model import MAX_PIXELS
 from training.pocket.pictures import OBJECTS
 from training.pocket.practice import Practice
-from training.pocket.teacher import Teacher
+from training.pocket.teacher import SIDE, Teacher
 
 PATCH = 14
+LARGE = math.isqrt(MAX_PIXELS)
+"""Pixels of a side of the largest square picture that the pair sees."""
 
 
 def patches(pictures: torch.Tensor) -> torch.Tensor:
@@ -158,7 +161,8 @@ def scene_loss(eyes: Eyes, teacher: Teacher | None, pictures, labels) -> torch.T
     if teacher is None:
         return loss
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        features = teacher.features(pictures)
+        small = F.interpolate(pictures, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
+        features = teacher.features(small)
         soft = teacher.head(features.mean((2, 3))).float()
     cells = pictures.shape[-1] // TOKEN
     wanted = F.interpolate(
@@ -198,8 +202,8 @@ def train_eyes(
 ) -> Eyes:
     """Train `tower` in place for `minutes`, in turns on scenes and on objects.
 
-    The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at the sizes of the app, and there
-    two of three steps look for objects, which take longer to learn.
+    The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at the size of the app, every other
+    scene apart, and there two of three steps look for objects, which take longer to learn.
     `after` is called with the eyes every five minutes and at the end. A state in `kept` is gone on from.
     """
     eyes = Eyes(tower, len(scenes.classes), teacher, detector)
@@ -213,8 +217,8 @@ def train_eyes(
         turns = (("scenes", "objects"), ("scenes", "objects", "objects"))[near] if objects.known else ("scenes",)
         kind = turns[step % len(turns)]
         if kind == "objects":
-            return kind, objects.draw(*((16, 280) if near else (20, 224)))
-        return kind, scenes.draw(64, 140 if near else 112)
+            return kind, objects.draw(step, *((16, LARGE) if near else (20, 224)))
+        return kind, scenes.draw(step, *((20, LARGE) if near and step % 2 else (64, 140 if near else 112)))
 
     practice = Practice(
         "eyes", eyes, optimiser, peak=peak, warm=100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say

@@ -81,8 +81,8 @@ def train_teacher(
     practice = Practice(
         "teacher", teacher, optimiser, peak=3e-3, warm=50, least=0.005, minutes=minutes, kept=kept, say=say
     )
-    for _ in practice:
-        pictures, labels = batches.draw(64, side)
+    for step in practice:
+        pictures, labels = batches.draw(step, 64, side)
         with torch.autocast("cpu", torch.bfloat16):
             logits = teacher(pictures)
         practice.learn(F.cross_entropy(logits.float(), labels, label_smoothing=0.1))
