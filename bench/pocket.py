@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import Image
 
 from tinyrs.models import resolve
 from tinyrs.parse import format_boxes
@@ -21,11 +24,13 @@ from tinyrs.prompt import CLASSIFY, LOCATE
 from tinyrs.sources import label_words, nwpu_scenes, phrases, read_rsvqa
 from training import evaluate
 from training.card import add_scores
+from training.pocket.model import MAX_PIXELS
 from training.pocket.pictures import KEPT, kept_out
 from training.tables import percent
 
 BENCHMARKS = {
     "cls_AID": "cls",
+    "cls_AID_enlarged": "cls",
     "VG_NWPU": "grounding",
     "RSVQA_LR-comp": "vqa",
     "RSVQA_LR-presence": "vqa",
@@ -45,6 +50,15 @@ def _row(folder: Path, picture: Path, asked: str, told: str) -> dict:
     }
 
 
+def _enlarged(picture: Path, file: Path) -> Path:
+    """`picture` at the largest size that the pair sees, saved as `file`: what is small in a set is large at a visitor's."""
+    side = math.isqrt(MAX_PIXELS)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(picture) as image:
+        image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC).save(file, quality=95)
+    return file.resolve()
+
+
 def write_benchmarks(data: Path, out: Path) -> list[Path]:
     """One evaluation file for each of BENCHMARKS whose data set lies below `data`, of kept-out pictures only."""
     data = data.resolve()
@@ -55,8 +69,10 @@ def write_benchmarks(data: Path, out: Path) -> list[Path]:
         asked = CLASSIFY.format(labels=", ".join(map(label_words, classes)))
         for picture in sorted(folder.glob("*/*.jpg")):
             if kept_out(picture.read_bytes(), KEPT["aid"]):
-                row = _row(folder, picture, "{CLS} " + asked, label_words(picture.parent.name))
-                rows.setdefault("cls_AID", []).append(row)
+                told = "{CLS} " + asked, label_words(picture.parent.name)
+                rows.setdefault("cls_AID", []).append(_row(folder, picture, *told))
+                large = _enlarged(picture, out / "enlarged" / picture.relative_to(folder))
+                rows.setdefault("cls_AID_enlarged", []).append(_row(out.resolve(), large, *told))
     if (data / "nwpu_vhr10").is_dir():
         folder = data / "nwpu_vhr10"
         for picture, _, boxes in nwpu_scenes(folder):

@@ -85,6 +85,7 @@ COMMANDS = (
 
 TITLES = {
     "cls_AID": "AID scenes, 30 classes",
+    "cls_AID_enlarged": "the same, enlarged to 336 x 336 pixels",
     "VG_NWPU": "NWPU VHR-10 grounding, IoU >= 0.5",
     "RSVQA_LR-comp": "RSVQA LR compare",
     "RSVQA_LR-presence": "RSVQA LR presence",

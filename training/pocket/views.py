@@ -3,6 +3,7 @@ say is true of what is seen."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from tinyrs.example import Box
 from training.pocket import vary
+from training.pocket.model import MAX_PIXELS
 from training.pocket.pictures import Known
 
 ABOUT_SCENES = ("classify", "describe")
@@ -42,10 +44,16 @@ def view_of(known: Known, rng: np.random.Generator, maker: str) -> View:
 
 
 def _scene(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Most of a scene, turned."""
+    """Most of a scene, turned, and every other time larger than it is: a set of small pictures teaches nothing about large ones."""
     if rng.random() < 0.8:
         pixels, _, _ = vary.crop(pixels, (), vary.random_window(rng, 0.7))
-    return vary.light(_turned(pixels, (), rng)[0], rng)
+    pixels, _ = _turned(pixels, (), rng)
+    height, width = pixels.shape[:2]
+    most = math.sqrt(MAX_PIXELS / (width * height))
+    if most > 1 and rng.random() < 0.5:
+        larger = rng.uniform(1, most)
+        pixels = vary.resize(pixels, round(larger * width), round(larger * height))
+    return vary.light(pixels, rng)
 
 
 def _objects(
