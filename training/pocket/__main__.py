@@ -4,7 +4,7 @@
 
 DIR holds any of the folders aid, nwpu_vhr10 and rsvqa in their published layouts; without it the build learns from
 drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, and the long ones keep
-a state every five minutes, so a build that was stopped goes on. Two cores need five hours; dev/LOG.md has the curve and what was tried.
+a state every five minutes, so a build that was stopped goes on. Two cores need five and a half hours; dev/LOG.md has the curve and what was tried.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--again_steps", type=int, default=8000, help="steps that teach it again after stage S, which forgets it"
     )
-    made.add_argument("--more_steps", type=int, default=3400, help="steps that go on from there")
+    made.add_argument("--more_steps", type=int, default=6300, help="steps that go on from there")
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
     made.add_argument("--sft_rows", type=int, default=14_400, help="rows of stage S, of up to four questions each")
     made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")

@@ -154,8 +154,8 @@ class Build:
         objects = ObjectBatches(self.train, self.args.seed)
 
         def after(eyes) -> None:
-            right = accuracy(eyes, *kept[:2], LARGE)
-            say(f"eyes: {right:.3f} of {len(kept[0])} kept-out scenes, objects {self.spotted(eyes.find)}")
+            right = " and ".join(f"{accuracy(eyes, *kept[:2], side):.3f} at {side}" for side in (140, LARGE))
+            say(f"eyes: of {len(kept[0])} kept-out scenes {right} pixels, objects {self.spotted(eyes.find)}")
 
         train_eyes(
             model.model.visual,

@@ -35,14 +35,14 @@ MIXTURES = {
         "published": 0.11,
     },
     "2_more": {
-        "classify": 0.34,
+        "classify": 0.32,
         "describe": 0.02,
-        "locate": 0.28,
-        "locate_all": 0.03,
-        "whereabouts": 0.03,
+        "locate": 0.31,
+        "locate_all": 0.02,
+        "whereabouts": 0.02,
         "count": 0.04,
         "presence": 0.04,
-        "published": 0.22,
+        "published": 0.23,
     },
     "3_cot_sft": {
         "classify": 0.3,
@@ -58,7 +58,7 @@ MIXTURES = {
 """Shares of the rows of each stage (makers of training.pocket.questions). A label is three tokens and a row of boxes fifty, and
 every token counts the same: half the rows of S ask for a label so that labels are a fifth of what it learns from."""
 
-LESSONS = {"0_place": (1e-3, 7), "2_again": (8e-4, 107), "2_more": (5e-4, 207)}
+LESSONS = {"0_place": (1e-3, 7), "2_again": (8e-4, 107), "2_more": (4e-4, 207)}
 """The lots of lessons (training/pocket/place.py): their highest rate, and what is added to the seed for their views."""
 
 
