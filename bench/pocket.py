@@ -30,8 +30,8 @@ from training.tables import percent
 
 BENCHMARKS = {
     "cls_AID": "cls",
-    "cls_AID_enlarged": "cls",
     "VG_NWPU": "grounding",
+    "cls_AID_enlarged": "cls",
     "RSVQA_LR-comp": "vqa",
     "RSVQA_LR-presence": "vqa",
     "RSVQA_LR-count": "vqa",
