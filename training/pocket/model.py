@@ -198,8 +198,8 @@ def look_outward(model) -> None:
         queries[head, half : half + 10] = -5.2 * (turns * back).sin()
 
 
-MIN_PIXELS, MAX_PIXELS = 112 * 112, 392 * 392
-"""The pocket pair's pixel budget: 16 to 196 visual tokens."""
+MIN_PIXELS, MAX_PIXELS = 112 * 112, 336 * 336
+"""The pocket pair's pixel budget: 16 to 144 visual tokens."""
 
 
 def save_untrained(
