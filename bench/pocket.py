@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from tinyrs.prompt import CLASSIFY, LOCATE
 from tinyrs.sources import label_words, nwpu_scenes, phrases, read_rsvqa
 from training import evaluate
 from training.card import add_scores
-from training.pocket.model import MAX_PIXELS
+from training.pocket.model import LARGE
 from training.pocket.pictures import KEPT, kept_out
 from training.tables import percent
 
@@ -52,10 +51,9 @@ def _row(folder: Path, picture: Path, asked: str, told: str) -> dict:
 
 def _enlarged(picture: Path, file: Path) -> Path:
     """`picture` at the largest size that the pair sees, saved as `file`: what is small in a set is large at a visitor's."""
-    side = math.isqrt(MAX_PIXELS)
     file.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(picture) as image:
-        image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC).save(file, quality=95)
+        image.convert("RGB").resize((LARGE, LARGE), Image.Resampling.BICUBIC).save(file, quality=95)
     return file.resolve()
 
 

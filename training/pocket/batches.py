@@ -54,9 +54,7 @@ class SceneBatches:
         place[:, :, 2] = shift
         grid = F.affine_grid(place, (count, 3, side, side), align_corners=False)
         pictures = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
-        pictures = pictures * uniform(0.85, 1.15, count, 3, 1, 1) + uniform(
-            -25, 25, count, 1, 1, 1
-        )
+        pictures = pictures * uniform(0.85, 1.15, count, 3, 1, 1) + uniform(-25, 25, count, 1, 1, 1)
         return normalise(pictures), self.labels[chosen]
 
 

@@ -140,7 +140,8 @@ class Build:
         """The start with a tower that sees."""
         from training.checkpoint import open_network, save_like
         from training.pocket.batches import ObjectBatches, SceneBatches
-        from training.pocket.eyes import LARGE, look_around, train_eyes
+        from training.pocket.eyes import look_around, train_eyes
+        from training.pocket.model import LARGE
         from training.pocket.teacher import accuracy
 
         folder = self.work / "0_eyes"

@@ -25,14 +25,12 @@ from torch import nn
 
 from training.pocket.batches import TOKEN, ObjectBatches, SceneBatches
 from training.pocket.detector import Detector, object_loss
-from training.pocket.model import MAX_PIXELS
+from training.pocket.model import LARGE
 from training.pocket.pictures import OBJECTS
 from training.pocket.practice import Practice
 from training.pocket.teacher import SIDE, Teacher
 
 PATCH = 14
-LARGE = math.isqrt(MAX_PIXELS)
-"""Pixels of a side of the largest square picture that the pair sees."""
 
 
 def patches(pictures: torch.Tensor) -> torch.Tensor:

@@ -200,6 +200,8 @@ def look_outward(model) -> None:
 
 MIN_PIXELS, MAX_PIXELS = 112 * 112, 336 * 336
 """The pocket pair's pixel budget: 16 to 144 visual tokens."""
+LARGE = math.isqrt(MAX_PIXELS)
+"""Pixels of a side of the largest square picture that it sees."""
 
 
 def save_untrained(
