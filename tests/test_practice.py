@@ -20,7 +20,7 @@ def train(kept=None, die_at=None, say=lambda line: None, **settings) -> tuple[nn
     line = nn.Linear(3, 1)
     optimiser = torch.optim.AdamW(line.parameters())
     settings = {"steps": 40, "peak": 0.1, "warm": 4, "least": 0.01, "kept": kept, "say": say} | settings
-    loop, rates = Practice("line", line, optimiser, **settings), []
+    loop, rates = Practice("line", line, [optimiser], **settings), []
     for step in loop:
         if step == die_at:
             raise Killed

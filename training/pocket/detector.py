@@ -78,7 +78,7 @@ def train_detector(
     detector = Detector(width)
     optimiser = torch.optim.AdamW(detector.parameters(), weight_decay=0.05)
     practice = Practice(
-        "detector", detector, optimiser,
+        "detector", detector, [optimiser],
         peak=2e-3, warm=100, least=0.005, minutes=minutes, clip=5.0, kept=kept, say=say,
     )  # fmt: skip
     for step in practice:

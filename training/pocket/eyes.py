@@ -26,11 +26,14 @@ from torch import nn
 from training.pocket.batches import TOKEN, ObjectBatches, SceneBatches
 from training.pocket.detector import Detector, object_loss
 from training.pocket.model import LARGE
+from training.pocket.muon import optimisers
 from training.pocket.pictures import OBJECTS
 from training.pocket.practice import Practice
 from training.pocket.teacher import SIDE, Teacher
 
 PATCH = 14
+NEAR_SCENES = ((64, 140), (20, 252), (64, 140), (12, LARGE))
+"""Views and pixels of the batches of scenes, in turn, once they are no longer small."""
 
 
 def patches(pictures: torch.Tensor) -> torch.Tensor:
@@ -193,33 +196,29 @@ def train_eyes(
     minutes: float,
     teacher: Teacher | None = None,
     detector: Detector | None = None,
-    peak: float = 1.2e-3,
+    peak: float = 1.6e-3,
     kept: Path | None = None,
     say: Callable[[str], None] = print,
     after: Callable[[Eyes], None] | None = None,
 ) -> Eyes:
     """Train `tower` in place for `minutes`, in turns on scenes and on objects.
 
-    The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at the size of the app, every other
-    scene apart, and there two of three steps look for objects, which take longer to learn.
+    The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at objects in the size of the app and
+    at scenes of all sizes (NEAR_SCENES), and there two of three steps look for objects, which take longer to learn.
     `after` is called with the eyes every five minutes and at the end. A state in `kept` is gone on from.
     """
     eyes = Eyes(tower, len(scenes.classes), teacher, detector)
-    flat = [p for p in eyes.parameters() if p.ndim < 2]
-    deep = [p for p in eyes.parameters() if p.ndim >= 2]
-    optimiser = torch.optim.AdamW(
-        [{"params": deep, "weight_decay": 0.05}, {"params": flat, "weight_decay": 0.0}], betas=(0.9, 0.98)
-    )
+    moved = optimisers(eyes, "tower.blocks.")
 
     def draw(step: int, near: bool):
         turns = (("scenes", "objects"), ("scenes", "objects", "objects"))[near] if objects.known else ("scenes",)
-        kind = turns[step % len(turns)]
-        if kind == "objects":
-            return kind, objects.draw(step, *((16, LARGE) if near else (20, 224)))
-        return kind, scenes.draw(step, *((20, LARGE) if near and step % 2 else (64, 140 if near else 112)))
+        turn, at = divmod(step, len(turns))
+        if turns[at] == "objects":
+            return "objects", objects.draw(step, *((16, LARGE) if near else (20, 224)))
+        return "scenes", scenes.draw(step, *(NEAR_SCENES[turn % len(NEAR_SCENES)] if near else (64, 112)))
 
     practice = Practice(
-        "eyes", eyes, optimiser, peak=peak, warm=100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say
+        "eyes", eyes, moved, peak=peak, warm=100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say
     )
     with pictures_of_one_size(), ThreadPoolExecutor(1) as aside:
         coming, told = aside.submit(draw, practice.step, practice.share > 0.6), practice.spent

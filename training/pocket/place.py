@@ -328,7 +328,7 @@ def train_place(
     learning = [p for p in learner.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learning, betas=(0.9, 0.98), weight_decay=0.02)
     practice = Practice(
-        "place", learner, optimiser, peak=peak, warm=50, least=0.01, steps=steps, clip=1.0, kept=kept, say=say
+        "place", learner, [optimiser], peak=peak, warm=50, least=0.01, steps=steps, clip=1.0, kept=kept, say=say
     )
     sources = [
         batches(each, batch, done=(practice.step + len(rows) - 1 - source) // len(rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ def rate(peak: float, step: int, warm: int, share: float, least: float) -> float
 
 
 class Practice:
-    """A training of `learner` by `optimiser`, for so many minutes or steps; an iteration gives the number of the next step.
+    """A training of `learner` by `optimisers`, for so many minutes or steps; an iteration gives the number of the next step.
 
         for step in practice:
             practice.learn(loss)
@@ -38,7 +38,7 @@ class Practice:
         self,
         name: str,
         learner: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        optimisers: Sequence[torch.optim.Optimizer],
         *,
         peak: float,
         warm: int,
@@ -49,14 +49,15 @@ class Practice:
         kept: Path | None = None,
         say: Callable[[str], None] = print,
     ):
-        self.name, self.learner, self.optimiser, self.kept, self.say = name, learner, optimiser, kept, say
+        self.name, self.learner, self.optimisers, self.kept, self.say = name, learner, optimisers, kept, say
         self.peak, self.warm, self.least = peak, warm, least
         self.minutes, self.steps, self.clip = minutes, steps, clip
         self.step, self.spent, self.running = 0, 0.0, {}
         if kept and kept.exists():
             state = torch.load(kept, weights_only=True)
             learner.load_state_dict(state["learner"])
-            optimiser.load_state_dict(state["optimiser"])
+            for optimiser, own in zip(optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(own)
             self.step, self.spent, self.running = state["step"], state["spent"], state["running"]
             say(f"{name}: goes on after {self.step:,} steps")
 
@@ -68,7 +69,7 @@ class Practice:
     def __iter__(self) -> Iterator[int]:
         before, told, saved = time.monotonic(), -math.inf, self.spent
         while self.share < 1:
-            for group in self.optimiser.param_groups:
+            for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
                 group["lr"] = rate(self.peak, self.step, self.warm, self.share, self.least)
             yield self.step
             self.step += 1
@@ -84,17 +85,20 @@ class Practice:
 
     def learn(self, loss: torch.Tensor, told: Mapping[str, torch.Tensor] | None = None) -> None:
         """One step down `loss`; `told` are its parts, or what else the lines of progress shall have a running mean of."""
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.learner.parameters(), self.clip)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         for name, value in (told or {"loss": loss}).items():
             if value.isfinite():
                 self.running[name] = 0.97 * self.running.get(name, value.item()) + 0.03 * value.item()
 
     def _keep(self) -> None:
         state = {
-            "learner": self.learner.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "learner": self.learner.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step, "spent": self.spent, "running": self.running,
         }  # fmt: skip
         with whole(self.kept) as part:

@@ -79,7 +79,7 @@ def train_teacher(
     teacher = Teacher(len(batches.classes), width)
     optimiser = torch.optim.AdamW(teacher.parameters(), weight_decay=0.05)
     practice = Practice(
-        "teacher", teacher, optimiser, peak=3e-3, warm=50, least=0.005, minutes=minutes, kept=kept, say=say
+        "teacher", teacher, [optimiser], peak=3e-3, warm=50, least=0.005, minutes=minutes, kept=kept, say=say
     )
     for step in practice:
         pictures, labels = batches.draw(step, 64, side)
