@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -189,6 +189,11 @@ def finding_loss(eyes: Eyes, detector: Detector | None, pictures, *wanted) -> to
     return loss + 4 * (1 - F.cosine_similarity(eyes.follow(tokens), features, dim=-1).mean())
 
 
+def muon_and_adam(eyes: Eyes) -> list[torch.optim.Optimizer]:
+    """The optimisers of the eyes: the matrices of the tower's blocks are Muon's."""
+    return optimisers(eyes, "tower.blocks.")
+
+
 def train_eyes(
     tower,
     scenes: SceneBatches,
@@ -197,6 +202,7 @@ def train_eyes(
     teacher: Teacher | None = None,
     detector: Detector | None = None,
     peak: float = 1.6e-3,
+    moved_by: Callable[[Eyes], Sequence[torch.optim.Optimizer]] = muon_and_adam,
     kept: Path | None = None,
     say: Callable[[str], None] = print,
     after: Callable[[Eyes], None] | None = None,
@@ -208,8 +214,6 @@ def train_eyes(
     `after` is called with the eyes every five minutes and at the end. A state in `kept` is gone on from.
     """
     eyes = Eyes(tower, len(scenes.classes), teacher, detector)
-    moved = optimisers(eyes, "tower.blocks.")
-
     def draw(step: int, near: bool):
         turns = (("scenes", "objects"), ("scenes", "objects", "objects"))[near] if objects.known else ("scenes",)
         turn, at = divmod(step, len(turns))
@@ -218,7 +222,7 @@ def train_eyes(
         return "scenes", scenes.draw(step, *(NEAR_SCENES[turn % len(NEAR_SCENES)] if near else (64, 112)))
 
     practice = Practice(
-        "eyes", eyes, moved, peak=peak, warm=100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say
+        "eyes", eyes, moved_by(eyes), peak=peak, warm=100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say
     )
     with pictures_of_one_size(), ThreadPoolExecutor(1) as aside:
         coming, told = aside.submit(draw, practice.step, practice.share > 0.6), practice.spent
