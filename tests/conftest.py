@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ def _own_world(tmp_path, monkeypatch):
             monkeypatch.delenv(name)
     monkeypatch.setenv("TINYRS_DATA", str(tmp_path / "data"))
     yield
+    if "tests.pages" in sys.modules:
+        sys.modules["tests.pages"].close_pages()
     engine.close_engines()
 
 
@@ -65,11 +68,8 @@ def _chromium():
 
 @pytest.fixture
 def browser(_chromium):
-    """A real Chromium; the pages that the test made are closed after it."""
-    from tests.pages import close_pages
-
-    yield _chromium
-    close_pages()
+    """A real Chromium."""
+    return _chromium
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ _made: list = []
 
 
 def page(models: dict[str, FakeEngine] | None = None, people=None, keeper=None, **settings):
-    """The page of those models; its database is where TINYRS_DATA says. `close_pages` ends it."""
+    """The page of those models; its database is where TINYRS_DATA says. It is closed after the test."""
     models = models or engines()
 
     def build():

@@ -9,7 +9,7 @@ import pytest
 from bench.follow_up import QUESTIONS, pictures, plain
 from tests.fake import FakeEngine
 from tests.openvino_parts import converted
-from tests.pages import Hands, close_pages, engines, page, picture_file
+from tests.pages import Hands, engines, page, picture_file
 from tests.serving import until
 from tinyrs import openvino
 from tinyrs.compare import compare_here, lend, look_ahead
@@ -22,12 +22,6 @@ from tinyrs.openvino import OpenVINOEngine
 __all__ = ["converted"]  # a fixture
 
 SHORT = Options(max_new_tokens=6)
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
 
 
 @pytest.fixture(params=["torch", "openvino"])

@@ -20,12 +20,6 @@ from tests.payloads import PAYLOADS
 from tinyrs.config import ROOT, Config
 
 
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
-
-
 def ready(count: int = 12, **settings):
     """A page whose models answer the same `count` times."""
     return page(engines(a=(SHORT,) * count, b=(THOUGHT,) * count), **settings)

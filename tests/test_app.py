@@ -37,12 +37,6 @@ from tinyrs.engine import EngineFailure
 from tinyrs.prompt import guess_task
 
 
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
-
-
 @pytest.fixture
 def picture_path(tmp_path):
     return picture_file(tmp_path)

@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytest
 
 from annotate import queue
-from tests.pages import SHORT, Hands, become_a_space, close_pages, hub_login, page, picture_file
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
+from tests.pages import SHORT, Hands, become_a_space, hub_login, page, picture_file
 
 
 @pytest.fixture

@@ -5,16 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from annotate import marks
-from tests.pages import Hands, close_pages, page
+from tests.pages import Hands, page
 from tests.store_parts import SCENE, add_caption, add_picture
 
 GREEN = "The fields in the middle are long and green. No water or dock can be seen beside them."
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
 
 
 @pytest.fixture

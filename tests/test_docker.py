@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import app
-from tests.pages import close_pages, page, served
+from tests.pages import page, served
 from tests.test_layers import MODULES, imports
 from tinyrs.config import ROOT
 from tinyrs.deploy import FOLDERS
@@ -102,11 +102,8 @@ def test_the_port_is_one_everywhere_and_the_command_is_one_that_the_app_takes(mo
 
 
 def test_the_health_check_is_answered_by_the_app():
-    try:
-        with served(page()) as address:
-            answer = httpx.get(address + health()[1])
-    finally:
-        close_pages()
+    with served(page()) as address:
+        answer = httpx.get(address + health()[1])
     assert answer.status_code == 200 and "app_id" in answer.json()
 
 

@@ -22,17 +22,11 @@ from bench.memory import peak
 from bench.others import bomb
 from screens.api import NAMES
 from tests.fake import FakeEngine
-from tests.pages import ASKED, SHORT, THOUGHT, close_pages, engines, page, picture_bytes, served
+from tests.pages import ASKED, SHORT, THOUGHT, engines, page, picture_bytes, served
 from tests.test_app import finish, join, upload
 from tests.test_geo import PLACES
 from tests.test_geo import scene as drawn
 from tinyrs.config import ROOT, Config
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
 
 
 def events_with(demo, *kinds) -> list:

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from annotate.people import People
 from tests.fake import FakeEngine
-from tests.pages import SHORT, close_pages, page, picture_bytes, picture_file, served
+from tests.pages import SHORT, page, picture_bytes, picture_file, served
 from tests.payloads import MARK, PAYLOADS
 from tests.test_browser import LIVE
 from tests.test_geo import PLACES
@@ -29,12 +29,6 @@ TEXT = "\n".join(PAYLOADS)
 STORED = "\n".join(payload for payload in PAYLOADS if "\x00" not in payload)
 NAME = "<img src=x onerror=window.xss_mark=1>"
 ANSWER = f"<reasoning> {TEXT} </reasoning> <answer> {TEXT} {SHORT} </answer>"
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
 
 
 def hostile(count: int = 20) -> dict[str, FakeEngine]:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 import app
 from tests import exports, pages
 from tests.benchmarks import CLASSES, turns, write_benchmark
-from tests.pages import ASKED, Hands, close_pages, picture_file
+from tests.pages import ASKED, Hands, picture_file
 from tests.serving import serving
 from tinyrs import models
 from tinyrs.__main__ import main as tinyrs
@@ -139,15 +139,12 @@ def test_ask_by_its_name_in_the_table(here, picture, capsys):
 def test_the_page_compares_the_pair(here, picture):
     demo = pages._in_a_loop(lambda: app.build(Config(), pair=LARGE))
     pages._made.append(demo)
-    try:
-        hands = Hands(demo)
-        hands.upload(picture)
-        seen = hands.ask(a=LARGE[0], b=LARGE[1])
-        assert not hands.shown.errors, hands.shown.errors
-        assert [hands.shown.replies[side].tokens for side in "AB"] == [6, 6]
-        assert "First token" in seen["card-a"] and "paper&#x27;s 2B model" in seen["about-b"]
-    finally:
-        close_pages()
+    hands = Hands(demo)
+    hands.upload(picture)
+    seen = hands.ask(a=LARGE[0], b=LARGE[1])
+    assert not hands.shown.errors, hands.shown.errors
+    assert [hands.shown.replies[side].tokens for side in "AB"] == [6, 6]
+    assert "First token" in seen["card-a"] and "paper&#x27;s 2B model" in seen["about-b"]
 
 
 def test_it_is_served_and_asked_through_the_server(here, picture):

@@ -15,7 +15,6 @@ from tests.pages import (
     SHORT,
     THOUGHT,
     Hands,
-    close_pages,
     engines,
     harbour,
     page,
@@ -26,12 +25,6 @@ from tinyrs.engine import EngineFailure, open_engine
 from tinyrs.example import Question
 from tinyrs.image import BadImage
 from tinyrs.many import LARGEST, MOST, Asked, Source, TooMuch, as_csv, ask, sources
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
 
 
 def zipped(path: Path, **entries: bytes) -> Path:

@@ -21,7 +21,6 @@ from tests.pages import (
     SHORT,
     THOUGHT,
     _in_a_loop,
-    close_pages,
     engines,
     page,
     picture_bytes,
@@ -34,12 +33,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 PICTURE = "data:image/png;base64," + base64.b64encode(picture_bytes()).decode()
 WRITING = sorted(set(NAMES) - set(READING))
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
 
 
 @contextmanager

@@ -21,12 +21,6 @@ PASSWORD = "correct horse canary"
 TEXT = "The fields are long and green."
 
 
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
-
-
 @pytest.fixture
 def users(tmp_path):
     users = Users(tmp_path / "data" / "users.json")

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.fake import FakeEngine
-from tests.pages import Hands, close_pages, page
+from tests.pages import Hands, page
 from tests.test_geo import PLACES, UTM, assert_corners, metres_apart, true_corners
 from tests.test_geo import scene as drawn
 from tests.test_tiles import Finder
@@ -20,12 +20,6 @@ from tinyrs.scene import Scene
 
 FIND = "Identify the location of the house."
 ONCE, TILES = "once", "tiles"
-
-
-@pytest.fixture(autouse=True)
-def _pages_are_closed():
-    yield
-    close_pages()
 
 
 class Looker(Hands):

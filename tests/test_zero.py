@@ -16,7 +16,7 @@ from screens.about import about
 from screens.page import default_open
 from tests.fake import FakeEngine
 from tests.lent_gpu import LentGPU
-from tests.pages import ASKED, SHORT, THOUGHT, Hands, _in_a_loop, close_pages, harbour, page, picture_file
+from tests.pages import ASKED, SHORT, THOUGHT, Hands, _in_a_loop, harbour, page, picture_file
 from tests.test_tiles import Finder
 from tinyrs import engine as engines_here
 from tinyrs import many, zero
@@ -46,7 +46,6 @@ class Whose(FakeEngine):
 def _at_home_again():
     yield
     lend(None)
-    close_pages()
 
 
 @pytest.fixture
