@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import (
 )
 
 from tinyrs.example import Box
+from training.pocket import eyes as eyes_module
 from training.pocket.batches import ObjectBatches, SceneBatches, normalise, object_map
 from training.pocket.detector import Detector
 from training.pocket.eyes import (
@@ -23,6 +26,7 @@ from training.pocket.eyes import (
     patches,
     pictures_of_one_size,
     scene_loss,
+    train_eyes,
 )
 from training.pocket.pictures import OBJECTS, Known
 from training.pocket.teacher import Teacher
@@ -147,3 +151,19 @@ def test_a_few_steps_lower_every_loss(tower, ship):
                 last[name] = loss.item()
     assert last["scenes"] < first["scenes"]
     assert last["objects"] < first["objects"] / 2
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("heads, moves", [(10**6, False), (0, True)])
+def test_new_heads_learn_before_a_tower_that_has_eyes(tower, ship, monkeypatch, heads, moves):
+    monkeypatch.setattr(eyes_module, "HEADS", heads)
+    monkeypatch.setattr(eyes_module, "LARGE", 112)
+    monkeypatch.setattr(eyes_module, "NEAR_SCENES", ((4, 56),))
+    pictures = torch.from_numpy(noise(8, 64)).permute(0, 3, 1, 2)
+    scenes = SceneBatches(pictures, torch.arange(8) % 2, ["dark", "bright"])
+    tower = copy.deepcopy(tower)
+    before = {name: each.clone() for name, each in tower.named_parameters()}
+    told = []
+    train_eyes(tower, scenes, ObjectBatches([ship]), 0.02, again=True, say=told.append)
+    assert told
+    assert moves is any(not torch.equal(each, before[name]) for name, each in tower.named_parameters())

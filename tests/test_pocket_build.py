@@ -74,6 +74,22 @@ def test_all_stages_from_nothing_and_a_second_call_repeats_none(tmp_path):
 
 
 @pytest.mark.train
+def test_a_finished_model_is_gone_on_from(tmp_path, checkpoint):
+    from safetensors.torch import load_file
+
+    work, out = tmp_path / "work", tmp_path / "pair"
+    made = build(work, out, f"--onward={checkpoint}", "--eyes_minutes=0.1", "--reward_rows=0")
+    assert made.returncode == 0, made.stderr[-3000:]
+    done = sorted(path.name for path in work.iterdir() if (path / "tinyrs.json").exists())
+    assert done == ["2_eyes_again", "2_more", "3_cot_sft"]
+    before, after = (load_file(folder / "model.safetensors") for folder in (checkpoint, work / "2_eyes_again"))
+    changed = {key for key in before if not before[key].equal(after[key])}
+    assert changed and all(key.startswith("visual.") for key in changed)
+    assert json.loads((out / "tinyrs-r1" / "tinyrs.json").read_text())["thinking"] is True
+    assert re.search(r"^align: -?\d+\.\d\d of the variance", made.stderr, re.M)
+
+
+@pytest.mark.train
 def test_a_build_that_is_killed_goes_on_within_its_step(tmp_path):
     often = "from training.pocket import __main__, practice; practice.KEEP = 0; raise SystemExit(__main__.main())"
     asked = [*SMALL, "--place_steps=500", f"--work={tmp_path / 'work'}", f"--out={tmp_path / 'pair'}"]
@@ -93,6 +109,13 @@ def test_a_build_that_is_killed_goes_on_within_its_step(tmp_path):
         second.kill()
         second.communicate()
     assert re.fullmatch(r"place: goes on after [1-9]\d* steps\n", told)
+
+
+def test_what_is_no_model_is_one_sentence(tmp_path):
+    refused = build(tmp_path / "work", tmp_path / "pair", f"--onward={tmp_path}")
+    assert refused.returncode == 2
+    assert refused.stderr.strip() == f"{tmp_path} is no finished model: it has no tinyrs.json."
+    assert not (tmp_path / "work").exists()
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):

@@ -4,7 +4,7 @@
 
 DIR holds any of the folders aid, nwpu_vhr10 and rsvqa in their published layouts; without it the build learns from
 drawn pictures alone. Steps leave their results in --work and a step whose result is there is not repeated, and the long ones keep
-a state every five minutes, so a build that was stopped goes on. Two cores need five and a half hours; dev/LOG.md has the curve and what was tried.
+a state every five minutes, so a build that was stopped goes on. Two cores need six and a half hours; dev/LOG.md has the curve and what was tried.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--work", type=Path, default=ROOT / "runs" / "pocket", help="where the steps leave their results"
     )
+    made.add_argument(
+        "--onward", type=Path,
+        help="a finished model of a build, as assets/pocket/tinyrs: its eyes learn on, then places and stage C again, in place of all steps",
+    )  # fmt: skip
     made.add_argument("--drawn", type=int, default=1500, help="drawn pictures to learn from")
     made.add_argument(
         "--teacher_minutes", type=float, default=25, help="minutes for the convolutional teacher"
@@ -37,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--detector_minutes", type=float, default=24, help="minutes for the convolutional finder of objects"
     )
-    made.add_argument("--eyes_minutes", type=float, default=80, help="minutes for the vision tower")
+    made.add_argument("--eyes_minutes", type=float, default=140, help="minutes for the vision tower")
     made.add_argument("--views", type=int, default=20_000, help="views that the tower reads for each lot of lessons")
     made.add_argument("--place_steps", type=int, default=6000, help="steps that teach where things are")
     made.add_argument(
@@ -60,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     if args.data is not None and not args.data.is_dir():
         say(f"There is no folder {args.data}.")
+        return 2
+    if args.onward is not None and not (args.onward / "tinyrs.json").is_file():
+        say(f"{args.onward} is no finished model: it has no tinyrs.json.")
         return 2
     with contextlib.redirect_stdout(sys.stderr):  # the trainers print their logs
         Build(args).run()

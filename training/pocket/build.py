@@ -139,20 +139,46 @@ class Build:
     def eyes(self) -> Path:
         """The start with a tower that sees."""
         from training.checkpoint import open_network, save_like
+        from training.pocket.eyes import look_around
+
+        folder = self.work / "0_eyes"
+        if not (folder / "tinyrs.json").exists():
+            model = open_network(self.start())
+            look_around(model.model.visual, self.args.seed)
+            self.look(model, "0_eyes")
+            save_like(model, self.start(), folder)
+            self.unfinished("0_eyes").unlink(missing_ok=True)
+        return folder
+
+    def eyes_again(self, base: Path) -> Path:
+        """`base` with a tower that has learnt on, and whose tokens its language model still reads."""
+        from tinyrs.loading import load_processor
+        from training.checkpoint import open_network, save_like
+        from training.pocket.align import align, to_size
+        from training.pocket.batches import normalise
+        from training.pocket.rows import VariedRows
+
+        folder = self.work / "2_eyes_again"
+        if not (folder / "tinyrs.json").exists():
+            model, seeing = open_network(base), open_network(base)
+            to_size(seeing.model.visual, normalise(self.scenes(self.train, 140)[0][:64].float()))
+            self.look(seeing, folder.name, again=True)
+            rows = VariedRows(self.train, MIXTURES["2_more"], self.args.views, False, self.args.seed + 307, together=TOGETHER)
+            met = align(model, seeing, load_processor(base), rows, min(self.args.views, 1200), say=say)
+            say(f"align: {met:.2f} of the variance of the tokens that the language model knew")
+            save_like(model, base, folder)
+            self.unfinished(folder.name).unlink(missing_ok=True)
+        return folder
+
+    def look(self, model, name: str, again: bool = False) -> None:
+        """Train the tower of `model` in place (training.pocket.eyes)."""
         from training.pocket.batches import ObjectBatches, SceneBatches
-        from training.pocket.eyes import look_around, train_eyes
+        from training.pocket.eyes import train_eyes
         from training.pocket.model import LARGE
         from training.pocket.teacher import accuracy
 
-        folder = self.work / "0_eyes"
-        if (folder / "tinyrs.json").exists():
-            return folder
-        start = self.start()
-        teacher = self.teacher()
-        model = open_network(start)
-        look_around(model.model.visual, self.args.seed)
+        teacher, detector = self.teacher(), self.detector()
         train, kept = self.scenes(self.train, LARGE), self.scenes(self.kept, LARGE)
-        objects = ObjectBatches(self.train, self.args.seed)
 
         def after(eyes) -> None:
             right = " and ".join(f"{accuracy(eyes, *kept[:2], side):.3f} at {side}" for side in (140, LARGE))
@@ -160,18 +186,16 @@ class Build:
 
         train_eyes(
             model.model.visual,
-            SceneBatches(*train, seed=self.args.seed),
-            objects,
+            SceneBatches(*train, seed=self.args.seed + 401 * again),
+            ObjectBatches(self.train, self.args.seed + 401 * again),
             self.args.eyes_minutes,
             teacher,
-            self.detector(),
-            kept=self.unfinished("0_eyes"),
+            detector,
+            kept=self.unfinished(name),
             say=say,
             after=after,
+            again=again,
         )
-        save_like(model, start, folder)
-        self.unfinished("0_eyes").unlink(missing_ok=True)
-        return folder
 
     def lessons(self, name: str, base: Path, steps: int) -> Path:
         """`base` with a language model that can tell where things are, after one of LESSONS."""
@@ -267,15 +291,16 @@ class Build:
         say(f"{target}: {size / 2**20:.1f} MiB")
 
     def run(self) -> None:
-        """All steps in order."""
+        """All steps in order, or, of a model that is gone on from, those after its eyes."""
         self.pictures()
-        eyes = self.eyes()
         args = self.args
-        placed = self.lessons("0_place", eyes, args.place_steps)
-        pretrained = self.stage("1_pretrain", placed, args.pretrain_rows)
-        tuned = self.stage("2_sft", pretrained, args.sft_rows)
-        again = self.lessons("2_again", tuned, args.again_steps)
-        tuned = self.mean("2_mean", again, self.lessons("2_more", again, args.more_steps))
+        if args.onward:
+            tuned = self.lessons("2_more", self.eyes_again(args.onward), args.more_steps)
+        else:
+            placed = self.lessons("0_place", self.eyes(), args.place_steps)
+            pretrained = self.stage("1_pretrain", placed, args.pretrain_rows)
+            again = self.lessons("2_again", self.stage("2_sft", pretrained, args.sft_rows), args.again_steps)
+            tuned = self.mean("2_mean", again, self.lessons("2_more", again, args.more_steps))
         self.ship(tuned, "tinyrs", "2_sft", "It answers at once: stages P and S.")
         reasoning = self.stage("3_cot_sft", tuned, args.cot_rows)
         recipe, about = "3_cot_sft", "stages P, S and C"

@@ -34,6 +34,8 @@ from training.pocket.teacher import SIDE, Teacher
 PATCH = 14
 NEAR_SCENES = ((64, 140), (20, 252), (64, 140), (12, LARGE))
 """Views and pixels of the batches of scenes, in turn, once they are no longer small."""
+HEADS = 200
+"""Steps in which new heads learn to read a tower that has eyes."""
 
 
 def patches(pictures: torch.Tensor) -> torch.Tensor:
@@ -203,6 +205,7 @@ def train_eyes(
     detector: Detector | None = None,
     peak: float = 1.6e-3,
     moved_by: Callable[[Eyes], Sequence[torch.optim.Optimizer]] = muon_and_adam,
+    again: bool = False,
     kept: Path | None = None,
     say: Callable[[str], None] = print,
     after: Callable[[Eyes], None] | None = None,
@@ -211,7 +214,8 @@ def train_eyes(
 
     The first three fifths of the time look at small pictures (112 and 224 pixels), the rest at objects in the size of the app and
     at scenes of all sizes (NEAR_SCENES), and there two of three steps look for objects, which take longer to learn.
-    `after` is called with the eyes every five minutes and at the end. A state in `kept` is gone on from.
+    `after` is called with the eyes every five minutes and at the end. A state in `kept` is gone on from. `again`: the tower has eyes,
+    which small pictures would only blur; in the first HEADS steps only the heads learn, which do not know it.
     """
     eyes = Eyes(tower, len(scenes.classes), teacher, detector)
     def draw(step: int, near: bool):
@@ -222,12 +226,13 @@ def train_eyes(
         return "scenes", scenes.draw(step, *(NEAR_SCENES[turn % len(NEAR_SCENES)] if near else (64, 112)))
 
     practice = Practice(
-        "eyes", eyes, moved_by(eyes), peak=peak, warm=100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say
+        "eyes", eyes, moved_by(eyes), peak=peak, warm=HEADS + 100 if again else 100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say
     )
     with pictures_of_one_size(), ThreadPoolExecutor(1) as aside:
-        coming, told = aside.submit(draw, practice.step, practice.share > 0.6), practice.spent
+        coming, told = aside.submit(draw, practice.step, again or practice.share > 0.6), practice.spent
         for step in practice:
-            (kind, batch), coming = coming.result(), aside.submit(draw, step + 1, practice.share > 0.6)
+            tower.requires_grad_(step >= HEADS or not again)
+            (kind, batch), coming = coming.result(), aside.submit(draw, step + 1, again or practice.share > 0.6)
             measure, guide = (finding_loss, detector) if kind == "objects" else (scene_loss, teacher)
             loss = measure(eyes, guide, *batch)
             practice.learn(loss, {kind: loss})

@@ -24,6 +24,7 @@ from training.pocket.batches import cells_of
 from training.pocket.eyes import replaced
 from training.pocket.features import FeaturesProcessor, handed_on
 from training.pocket.model import NUMBERS
+from training.pocket.muon import optimisers
 from training.pocket.practice import Practice
 from training.pocket.questions import Row, snap
 from training.pocket.rows import VariedRows
@@ -325,10 +326,9 @@ def train_place(
     lessons = Lessons(model, processor.tokenizer)
     hook = model.model.language_model.register_forward_pre_hook(apart, with_kwargs=True)
     learner = nn.ModuleList([model, lessons.heads])
-    learning = [p for p in learner.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(learning, betas=(0.9, 0.98), weight_decay=0.02)
+    moved = optimisers(learner, "0.model.language_model.layers.", decay=0.02)
     practice = Practice(
-        "place", learner, [optimiser], peak=peak, warm=50, least=0.01, steps=steps, clip=1.0, kept=kept, say=say
+        "place", learner, moved, peak=peak, warm=50, least=0.01, steps=steps, clip=1.0, kept=kept, say=say
     )
     sources = [
         batches(each, batch, done=(practice.step + len(rows) - 1 - source) // len(rows))
