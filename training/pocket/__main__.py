@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--pretrain_rows", type=int, default=640, help="rows of stage P")
     made.add_argument("--sft_rows", type=int, default=14_400, help="rows of stage S, of up to four questions each")
     made.add_argument("--pasted", type=int, default=1500, help="pictures with pasted objects to learn from")
-    made.add_argument("--cot_rows", type=int, default=1600, help="rows of stage C")
+    made.add_argument("--cot_rows", type=int, default=3200, help="rows of stage C")
     made.add_argument(
         "--reward_rows", type=int, default=0, help="prompts of stage R; it made this pair's answers worse (dev/LOG.md)"
     )
