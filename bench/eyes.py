@@ -26,9 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
 
     import torch
-    from safetensors.torch import load_file
 
-    from training.checkpoint import open_network
+    from training.checkpoint import open_network, with_weights
     from training.pocket import __main__ as command
     from training.pocket.batches import ObjectBatches, SceneBatches
     from training.pocket.build import Build, say
@@ -40,10 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def of_work(name: str, network):
         path = args.work / f"{name}.safetensors"
-        if not path.exists():
-            return None
-        network.load_state_dict(load_file(path))
-        return network.eval()
+        return with_weights(network, path) if path.exists() else None
 
     movers = {
         "AdamW": lambda eyes: [torch.optim.AdamW(eyes.parameters(), weight_decay=0.05, betas=BETAS)],

@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
     import torch
-    from safetensors.torch import load_file
 
+    from training.checkpoint import with_weights
     from training.pocket import pictures
     from training.pocket.batches import SceneBatches
     from training.pocket.teacher import SIDE, Teacher, accuracy, stack, train_teacher
@@ -40,9 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drawn = pictures.drawn(range(1500))  # as the build does
     names = sorted({each.label for each in [*train, *drawn] if each.label})
     if args.weights:
-        network = Teacher(len(names))
-        network.load_state_dict(load_file(args.weights))
-        network.eval()
+        network = with_weights(Teacher(len(names)), args.weights)
     else:
         known = [*train, *(each for each in drawn if each.label)]
         labels = torch.tensor([names.index(each.label) for each in known])

@@ -67,7 +67,6 @@ def test_the_line_goes_stale_when_saving_fails_and_heals(tmp_path, monkeypatch):
     keeper.save()
     assert "Saved 2023" in line()
     keeper.close()
-    close_pages()
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from annotate.store import Refused, Store, TooFast
 from annotate.votes import Tally, tally
-from tests.pages import SHORT, Hands, close_pages, engines, page, picture_file
+from tests.pages import SHORT, Hands, engines, page, picture_file
 from tests.pages import THOUGHT as THOUGHT_BOX
 from tests.store_parts import SCENE, Clock, add_picture, add_run, side
 
@@ -95,8 +95,7 @@ def hands(picture_path):
     """Hands on a page with a picture, whose models can answer six questions."""
     hands = Hands(page(engines(a=(SHORT,) * 6, b=(THOUGHT_BOX,) * 6)))
     hands.upload(picture_path)
-    yield hands
-    close_pages()
+    return hands
 
 
 def test_a_vote_keeps_the_run_and_says_how_all_votes_stand_with_interval_and_n(hands):

@@ -270,3 +270,11 @@ def _continues(note: Path, recipe: Recipe, same: dict) -> bool:
     recipe_then = told.pop("recipe", None)
     rest = {name: value for name, value in same.items() if name != "recipe"}
     return told == rest and isinstance(recipe_then, dict) and recipe.continues(recipe_then)
+
+
+def with_weights(network, path: Path):
+    """`network`, any torch module, with the weights of the safetensors file `path`, ready to be asked."""
+    from safetensors.torch import load_file
+
+    network.load_state_dict(load_file(path))
+    return network.eval()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from training.pocket.eyes import pictures_of_one_size, tokens_of
 from training.pocket.features import read
 from training.pocket.rows import VariedRows
 
@@ -24,8 +25,6 @@ RIDGE = 1e-4
 def to_size(tower, pictures: torch.Tensor, size: float = 1.0) -> None:
     """Scale the tokens of `tower` so that those of `pictures` (batch, 3, height, width) have that root mean square: heads on an untaught
     tower are used to one, and language models learn others."""
-    from training.pocket.eyes import pictures_of_one_size, tokens_of
-
     with torch.no_grad(), pictures_of_one_size():
         scale = size / tokens_of(tower, pictures).pow(2).mean().sqrt()
         for value in tower.merger.mlp[2].parameters():

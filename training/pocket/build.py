@@ -70,13 +70,13 @@ class Build:
 
     def network(self, name: str, empty, train):
         """The network of --work with that name: what `empty` makes with the weights that lie there, or what `train` makes."""
-        from safetensors.torch import load_file, save_file
+        from safetensors.torch import save_file
+
+        from training.checkpoint import with_weights
 
         path = self.work / f"{name}.safetensors"
         if path.exists():
-            made = empty()
-            made.load_state_dict(load_file(path))
-            return made.eval()
+            return with_weights(empty(), path)
         made = train(self.unfinished(name))
         save_file({key: value.contiguous() for key, value in made.state_dict().items()}, path)
         self.unfinished(name).unlink(missing_ok=True)
@@ -85,6 +85,13 @@ class Build:
     def unfinished(self, name: str) -> Path:
         """Where the training of that name keeps its state until its result is there."""
         return self.work / f"{name}.state"
+
+    def done(self, model, base: Path, folder: Path) -> None:
+        """Save `model` as the result `folder`, with the files of `base`, and forget what its training had kept."""
+        from training.checkpoint import save_like
+
+        save_like(model, base, folder)
+        self.unfinished(folder.name).unlink(missing_ok=True)
 
     def teacher(self):
         """The convolutional teacher."""
@@ -138,7 +145,7 @@ class Build:
 
     def eyes(self) -> Path:
         """The start with a tower that sees."""
-        from training.checkpoint import open_network, save_like
+        from training.checkpoint import open_network
         from training.pocket.eyes import look_around
 
         folder = self.work / "0_eyes"
@@ -146,14 +153,13 @@ class Build:
             model = open_network(self.start())
             look_around(model.model.visual, self.args.seed)
             self.look(model, "0_eyes")
-            save_like(model, self.start(), folder)
-            self.unfinished("0_eyes").unlink(missing_ok=True)
+            self.done(model, self.start(), folder)
         return folder
 
     def eyes_again(self, base: Path) -> Path:
         """`base` with a tower that has learnt on, and whose tokens its language model still reads."""
         from tinyrs.loading import load_processor
-        from training.checkpoint import open_network, save_like
+        from training.checkpoint import open_network
         from training.pocket.align import align, to_size
         from training.pocket.batches import normalise
         from training.pocket.rows import VariedRows
@@ -161,13 +167,13 @@ class Build:
         folder = self.work / "2_eyes_again"
         if not (folder / "tinyrs.json").exists():
             model, seeing = open_network(base), open_network(base)
-            to_size(seeing.model.visual, normalise(self.scenes(self.train, 140)[0][:64].float()))
+            some = [each for each in self.train if each.label][:64]
+            to_size(seeing.model.visual, normalise(self.scenes(some, 140)[0].float()))
             self.look(seeing, folder.name, again=True)
             rows = VariedRows(self.train, MIXTURES["2_more"], self.args.views, False, self.args.seed + 307, together=TOGETHER)
             met = align(model, seeing, load_processor(base), rows, min(self.args.views, 1200), say=say)
             say(f"align: {met:.2f} of the variance of the tokens that the language model knew")
-            save_like(model, base, folder)
-            self.unfinished(folder.name).unlink(missing_ok=True)
+            self.done(model, base, folder)
         return folder
 
     def look(self, model, name: str, again: bool = False) -> None:
@@ -200,7 +206,7 @@ class Build:
     def lessons(self, name: str, base: Path, steps: int) -> Path:
         """`base` with a language model that can tell where things are, after one of LESSONS."""
         from tinyrs.loading import load_processor
-        from training.checkpoint import open_network, save_like
+        from training.checkpoint import open_network
         from training.pocket.features import read
         from training.pocket.place import train_place
         from training.pocket.rows import VariedRows
@@ -217,8 +223,7 @@ class Build:
         reasoned = VariedRows(known, mixture, 0, True, seed + 2, together=3)
         rows, kept = [short, short, reasoned], self.unfinished(name)
         train_place(model, processor, rows, steps, peak=peak, again=again, kept=kept, say=say)
-        save_like(model, base, folder)
-        kept.unlink(missing_ok=True)
+        self.done(model, base, folder)
         return folder
 
     def mean(self, name: str, first: Path, second: Path) -> Path:

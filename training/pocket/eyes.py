@@ -218,6 +218,7 @@ def train_eyes(
     which small pictures would only blur; in the first HEADS steps only the heads learn, which do not know it.
     """
     eyes = Eyes(tower, len(scenes.classes), teacher, detector)
+
     def draw(step: int, near: bool):
         turns = (("scenes", "objects"), ("scenes", "objects", "objects"))[near] if objects.known else ("scenes",)
         turn, at = divmod(step, len(turns))
@@ -226,8 +227,9 @@ def train_eyes(
         return "scenes", scenes.draw(step, *(NEAR_SCENES[turn % len(NEAR_SCENES)] if near else (64, 112)))
 
     practice = Practice(
-        "eyes", eyes, moved_by(eyes), peak=peak, warm=HEADS + 100 if again else 100, least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say
-    )
+        "eyes", eyes, moved_by(eyes), peak=peak, warm=100 + HEADS * again,
+        least=0.01, minutes=minutes, clip=1.0, kept=kept, say=say,
+    )  # fmt: skip
     with pictures_of_one_size(), ThreadPoolExecutor(1) as aside:
         coming, told = aside.submit(draw, practice.step, again or practice.share > 0.6), practice.spent
         for step in practice:
