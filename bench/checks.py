@@ -2,7 +2,7 @@
 
     python -m bench.checks [--count 400] [--data DIR] [--json]
 
-Broken: sound captions, each broken in one way (tests/captions.py). Sound: the same before they are broken, and
+Broken: sound captions, each broken in one way (tests/broken_captions.py). Sound: the same before they are broken, and
 captions made from true boxes and labels, of drawn pictures and of those in DIR (as for `python -m training.pocket`).
 Both: those written one by one to slip through (tests/captions_hard.jsonl), by which the checks were improved.
 Found means by the check that is there for that way. Precision is that of the check over all broken captions of its
@@ -20,7 +20,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tests.captions import BROKEN, KINDS, Caption, hard, natural, unseen
+from tests.broken_captions import BROKEN
+from tests.captions import KINDS, Caption
+from tests.written_captions import hard, natural, unseen
 from tinyrs.checks import check
 from tinyrs.parse import boxes
 from training.tables import grid, percent

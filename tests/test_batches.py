@@ -14,8 +14,8 @@ import pytest
 
 from annotate import batches
 from annotate.__main__ import main
+from tests.generating import KEY, LOOKS, completion, row, rows_of
 from tests.store_parts import drawn
-from tests.test_generate import KEY, LOOKS, completion, row, rows_of
 
 
 class BatchServer:

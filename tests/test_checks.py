@@ -6,8 +6,10 @@ import random
 import pytest
 
 from bench import checks as bench
-from tests.captions import BROKEN, BY_HAND, KINDS, Caption, hard, natural, unseen
+from tests.broken_captions import BROKEN
+from tests.captions import KINDS, Caption
 from tests.clock import least
+from tests.written_captions import BY_HAND, hard, natural, unseen
 from tinyrs.checks import CHECKS, check
 from tinyrs.example import Box, Question, Task
 from tinyrs.prompt import guess_task

@@ -1,14 +1,9 @@
 """Captions from a model behind a real HTTP server that misbehaves: what is kept, asked again, queued and paid."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 
@@ -20,119 +15,25 @@ from annotate.record import Record
 from annotate.rules import Refused
 from annotate.store import Store
 from annotate.thinking import SYSTEM, Wrote
+from tests.generating import (
+    KEY,
+    LOOKS,
+    asked,
+    completion,
+    data,
+    good,
+    out,
+    row,
+    rows_of,
+    run,
+    sends,
+    writes,
+)
 from tests.loopback import begin, loopback, raw, refuses
-from tests.store_parts import drawn
 from tinyrs.checks import Finding
 from training.data import read
 
-LOOKS = "Let me look closely. A bright shape with straight edges lies in the upper left of the picture"
-KEY = "sk-canary-4f1b2a"
-
-
-def asked(body: dict) -> dict:
-    """The question and answer that a request holds."""
-    return json.loads(body["messages"][1]["content"][1]["text"])
-
-
-def completion(text, reason="stop", usage=(1000, 100), **message):
-    body = {
-        "id": "1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": text, **message},
-                "finish_reason": reason,
-            }
-        ],
-    }
-    if usage:
-        names = ("prompt_tokens", "completion_tokens")
-        body["usage"] = {**dict(zip(names, usage)), "total_tokens": sum(usage)}
-    return body
-
-
-def sends(body) -> callable:
-    def answer(handler):
-        begin(handler, 200, "application/json")
-        raw(handler, body if isinstance(body, str) else json.dumps(body))
-
-    return answer
-
-
-def good(handler):
-    """What a well-behaved model writes."""
-    answer = asked(handler.body)["answer"]
-    sends(completion(f"<reasoning> {LOOKS}, so I am sure of it. </reasoning> <answer> {answer} </answer>"))(
-        handler
-    )
-
-
-def writes(reasoning, answer=None, **more):
-    def reply(handler):
-        told = asked(handler.body)["answer"] if answer is None else answer
-        text = f"<reasoning> {reasoning} </reasoning> <answer> {told} </answer>"
-        sends(completion(text, **more))(handler)
-
-    return reply
-
-
-def row(image, question="{VQA} Is there a roof in the image?", told="yes", **more):
-    turns = [
-        {"from": "human", "value": f"<image>\n{question}"},
-        {"from": "gpt", "value": told},
-    ]
-    return {"image": image, "conversations": turns, **more}
-
-
-@pytest.fixture
-def data(tmp_path):
-    """A function that writes a data set of n rows; its file."""
-
-    def write(n=3, rows=None):
-        folder = tmp_path / "set"
-        folder.mkdir(exist_ok=True)
-        for i in range(n):
-            (folder / f"{i}.png").write_bytes(drawn(i))
-        file = folder / "list.json"
-        file.write_text(json.dumps([row(f"{i}.png") for i in range(n)] if rows is None else rows))
-        return file
-
-    return write
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    """Run the command; returns (exit code, stdout, stderr). The files are out/think.*"""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-    def go(file, server, *args, out=tmp_path / "out" / "think.json"):
-        words = command(file, server, out, *args)
-        try:
-            code = main(words)
-        except SystemExit as end:
-            code = end.code
-        heard = capsys.readouterr()
-        return code, heard.out, heard.err
-
-    return go
-
-
-def command(file, server, out, *args):
-    words = ["generate", "--data", file, "--out", out, "--model", "m", "--base-url", server.address]
-    return [str(word) for word in [*words, "--images", file.parent, "--wait", "0.01", *args]]
-
-
-def rows_of(path):
-    return json.loads(path.read_text())
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
+__all__ = ["data", "out", "run"]  # fixtures
 
 # --- what comes out -------------------------------------------------------------------------------------
 
@@ -454,124 +355,6 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(run, data, out, monkeypatch):
         run(data(2), server)
         code, said, _ = run(data(3), server, "--dry-run")
         assert "2 are done, 1 are to be asked" in said
-
-
-# --- killed, interrupted, two at once -------------------------------------------------------------------
-
-
-@contextmanager
-def started(*args, **env):
-    words = [sys.executable, "-m", "annotate", *args]
-    process = subprocess.Popen(
-        words,
-        env={**os.environ, "OPENAI_API_KEY": KEY, **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-class Gate:
-    """A good server that holds every answer from the k-th on until it is opened."""
-
-    def __init__(self, k):
-        self.k, self.count, self.lock = k, 0, threading.Lock()
-        self.reached, self.open = threading.Event(), threading.Event()
-
-    def __call__(self, handler):
-        with self.lock:
-            self.count += 1
-            wait = self.count >= self.k
-        if wait:
-            self.reached.set()
-            assert self.open.wait(60)
-        good(handler)
-
-
-@pytest.mark.slow
-def test_killed_and_started_again_nothing_is_asked_twice_but_the_call_in_flight(run, data, out):
-    file, gate = data(20), Gate(8)
-    with loopback(gate) as server:
-        words = command(file, server, out / "think.json", "--concurrency", "1")
-        with started(*words) as process:
-            assert gate.reached.wait(60)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        gate.open.set()
-        assert not (out / "think.json").exists()
-        with open(out / "think.jsonl", "a") as record:
-            record.write('{"key": "cut off in the mid')  # as a kill may leave it
-        code, said, err = run(file, server, "--concurrency", "1")
-    assert code == 0, err
-    assert "7 are done, 13 are to be asked" in said
-    assert len(server.requests) == 21
-    images = [row["image"] for row in rows_of(out / "think.json")]
-    assert images == [f"{i}.png" for i in range(20)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupt_keeps_what_is_in_flight_and_says_how_to_go_on(run, data, out, name):
-    file, gate = data(9), Gate(4)
-    with loopback(gate) as server:
-        words = command(file, server, out / "think.json", "--concurrency", "2")
-        with started(*words) as process:
-            assert gate.reached.wait(60)
-            process.send_signal(getattr(signal, name))
-            assert "Waiting for what is in flight" in waited(process.stderr)
-            gate.open.set()
-            _, err = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert "The same command goes on where this one stopped." in err and "Traceback" not in err
-        asked = len(server.requests)
-        assert asked == len((out / "think.jsonl").read_text().splitlines()) - 1 < 9
-        assert rows_of(out / "think.manifest.json")["missing"] == 9 - asked
-        assert run(file, server)[0] == 0
-    assert len(server.requests) == 9
-
-
-def waited(stream):
-    for line in stream:
-        if "Waiting" in line:
-            return line
-    return ""
-
-
-@pytest.mark.slow
-def test_a_second_interrupt_gives_up_what_is_in_flight(data, out):
-    file, gate = data(5), Gate(2)
-    with loopback(gate) as server:
-        with started(*command(file, server, out / "think.json", "--concurrency", "1")) as process:
-            assert gate.reached.wait(60)
-            process.send_signal(signal.SIGINT)
-            waited(process.stderr)
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
-        gate.open.set()
-    assert process.returncode == 130 and "Traceback" not in err
-    manifest = rows_of(out / "think.manifest.json")
-    assert (manifest["missing"], manifest["calls"], manifest["lost_calls"]) == (4, 1, 1)
-
-
-@pytest.mark.slow
-def test_of_two_at_once_the_second_is_refused(run, data, out):
-    file, gate = data(4), Gate(1)
-    with loopback(gate) as server:
-        with started(*command(file, server, out / "think.json")) as process:
-            assert gate.reached.wait(60)
-            before = len(server.requests)
-            code, _, err = run(file, server)
-            assert code == 2 and "Another process is writing" in err
-            assert len(server.requests) == before or before < 4
-            gate.open.set()
-            _, err = process.communicate(timeout=60)
-            assert process.returncode == 0, err
-    assert len(server.requests) == 4
 
 
 # --- what is refused ------------------------------------------------------------------------------------
